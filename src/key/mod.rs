@@ -1,0 +1,1 @@
+//! The credential itself: grammar, secret, record and state. No input or output.

@@ -1,0 +1,20 @@
+//! API keys done right, as an embeddable library.
+
+pub mod access;
+pub mod audit;
+pub mod error;
+pub mod hash;
+#[cfg(feature = "tower")]
+pub mod http;
+pub mod key;
+pub mod random;
+pub mod rate_limit;
+pub mod service;
+pub mod store;
+mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+
+pub use async_trait::async_trait;
+pub use error::BoxError;

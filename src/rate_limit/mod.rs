@@ -1,0 +1,1 @@
+//! How often: quotas, tiers and the limiter contract.

@@ -1,0 +1,1 @@
+//! The service that ties the seams together.

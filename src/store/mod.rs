@@ -1,0 +1,1 @@
+//! Where records live: the `KeyStore` contract and the stores that ship.

@@ -1,0 +1,7 @@
+//! What a test needs: a clock that waits, seeded randomness, faults, and the conformance suites.
+
+mod clock;
+mod random;
+
+pub use clock::ManualClock;
+pub use random::SeededRandom;
