@@ -27,7 +27,7 @@ impl SeededRandom {
         }
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014): the state is a counter, so parallel callers never see one value twice.
+    /// `SplitMix64` (Steele, Lea, Flood 2014): the state is a counter, so parallel callers never see one value twice.
     fn next(&self) -> u64 {
         const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self
