@@ -57,7 +57,7 @@ impl<'a> Parser<'a> {
         match self.ahead.kind {
             Kind::End => Ok(node),
             Kind::Close => Err(RequirementParseError::UnopenedParenthesis { position }),
-            _ => Err(RequirementParseError::ExpectedOperator { position }),
+            _ => Err(no_operator(self.ahead)),
         }
     }
 
@@ -108,13 +108,24 @@ impl<'a> Parser<'a> {
         match token.kind {
             Kind::Close => Ok(node),
             Kind::End => Err(RequirementParseError::UnclosedParenthesis { position: open }),
-            _ => Err(RequirementParseError::ExpectedOperator { position: token.at }),
+            _ => Err(no_operator(token)),
         }
     }
 
     fn advance(&mut self) -> Token<'a> {
         std::mem::replace(&mut self.ahead, self.lexer.next())
     }
+}
+
+/// Finds fault with the word itself first: in `a && b` the operator is wrong rather than missing.
+fn no_operator(token: Token<'_>) -> RequirementParseError {
+    let position = token.at;
+    if let Kind::Word(word) = token.kind
+        && let Err(error) = read_permission(word, position)
+    {
+        return error;
+    }
+    RequirementParseError::ExpectedOperator { position }
 }
 
 fn read_permission(word: &str, position: usize) -> Parsed {
