@@ -1,7 +1,5 @@
 use super::text::ShortText;
-use super::{
-    Environment, HintTail, KeyFormatError, KeyStyle, ParsedKey, Prefix, TagPolicy, checksum, tag,
-};
+use super::{Environment, HintTail, KeyFormatError, KeyStyle, Prefix, TagPolicy, checksum, tag};
 
 /// Prefix, environment, and an underscore after each.
 const MAX_LEAD_LEN: usize = Prefix::MAX_LEN + Environment::MAX_LEN + 2;
@@ -97,22 +95,6 @@ impl KeyFormat {
             .map(|shape| format!("[0-9A-Za-z]{{{}}}", shape.len()))
             .collect();
         format!(r"\b{}(?:{})\b", self.lead.as_str(), bodies.join("|"))
-    }
-
-    /// Reads a presented key.
-    ///
-    /// Checks in this order, the cheap first: length, prefix and environment, style, alphabet, checksum, tag. Nothing is
-    /// trimmed and no case is folded. Allocates nothing and never panics, whatever the bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyParseError`](super::KeyParseError) tells the first check that failed.
-    ///
-    /// # Security
-    ///
-    /// A parsed key is a well-formed one and no more. Without a tag anyone can invent it.
-    pub fn parse<'k>(&self, presented: &'k [u8]) -> Result<ParsedKey<'k>, super::KeyParseError> {
-        super::parse::parse(self, presented)
     }
 
     pub(super) fn lead(&self) -> &str {

@@ -192,3 +192,67 @@ fn draw(text: &mut [u8], random: &dyn SecureRandom) -> Result<(), GenerateError>
     }
     Err(GenerateError::StuckRandom)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::random::{OsRandom, RandomError};
+
+    /// Gives out prepared batches, the last one first, and fails when none is left.
+    #[derive(Debug)]
+    struct Script(Mutex<Vec<[u8; BATCH]>>);
+
+    impl SecureRandom for Script {
+        fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError> {
+            let batch = self
+                .0
+                .lock()
+                .ok()
+                .and_then(|mut left| left.pop())
+                .ok_or(RandomError::new())?;
+            buffer.copy_from_slice(&batch);
+            Ok(())
+        }
+    }
+
+    fn counting() -> [u8; BATCH] {
+        std::array::from_fn(|i| u8::try_from(i).unwrap())
+    }
+
+    #[test]
+    fn throws_biased_bytes_away_and_goes_on_in_the_next_batch() {
+        let mut nearly_empty = [0xff; BATCH];
+        nearly_empty[60..].copy_from_slice(&[10, 11, 247, 248]);
+        let random = Script(Mutex::new(vec![counting(), nearly_empty]));
+
+        let mut text = [0; 8];
+        draw(&mut text, &random).unwrap();
+        assert_eq!(&text, b"ABz01234");
+    }
+
+    #[test]
+    fn asks_for_no_more_than_it_needs() {
+        let random = Script(Mutex::new(vec![counting()]));
+        let mut text = [0; 62];
+        draw(&mut text, &random).unwrap();
+        assert_eq!(text.last(), Some(&b'z'));
+    }
+
+    #[test]
+    fn gives_up_a_source_that_leads_to_no_symbols() {
+        let useless = std::array::from_fn(|i| if i == 0 { 0xfe } else { 0xff });
+        let random = Script(Mutex::new(vec![useless; MOST_BATCHES]));
+        assert_eq!(draw(&mut [0; 8], &random), Err(GenerateError::StuckRandom));
+    }
+
+    #[test]
+    fn makes_room_for_the_plain_text_once() {
+        for style in [KeyStyle::Standard, KeyStyle::Compact] {
+            let format = KeyFormat::builder().style(style).build().unwrap();
+            let key = format.generate(&OsRandom::new()).unwrap();
+            assert_eq!(key.plaintext.spare_room(), 0, "{style:?}");
+        }
+    }
+}

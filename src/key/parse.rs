@@ -2,8 +2,8 @@ use std::fmt;
 
 use super::format::Shape;
 use super::{
-    Environment, HintTail, KeyFormat, KeyId, KeyParseError, KeyStyle, PresentedSecret, TagPolicy,
-    TagStatus, base62, checksum,
+    Environment, HintTail, KeyFormat, KeyId, KeyParseError, KeyStyle, Prefix, PresentedSecret,
+    TagPolicy, TagStatus, base62, checksum,
 };
 
 /// A presented key in its parts, borrowed from where it arrived. Made by [`KeyFormat::parse`].
@@ -81,33 +81,44 @@ impl fmt::Debug for ParsedKey<'_> {
     }
 }
 
-pub(super) fn parse<'k>(
-    format: &KeyFormat,
-    presented: &'k [u8],
-) -> Result<ParsedKey<'k>, KeyParseError> {
-    if !(KeyFormat::MIN_LEN..=KeyFormat::MAX_LEN).contains(&presented.len()) {
-        return Err(KeyParseError::Length);
+impl KeyFormat {
+    /// Reads a presented key.
+    ///
+    /// Checks in this order, the cheap first: length, prefix and environment, style, alphabet, checksum, tag. Nothing is
+    /// trimmed and no case is folded. Allocates nothing and never panics, whatever the bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyParseError`] tells the first check that failed.
+    ///
+    /// # Security
+    ///
+    /// A parsed key is a well-formed one and no more. Without a tag anyone can invent it.
+    pub fn parse<'k>(&self, presented: &'k [u8]) -> Result<ParsedKey<'k>, KeyParseError> {
+        if !(Self::MIN_LEN..=Self::MAX_LEN).contains(&presented.len()) {
+            return Err(KeyParseError::Length);
+        }
+        let Some(body) = presented.strip_prefix(self.lead().as_bytes()) else {
+            return Err(foreign(self.prefix(), presented));
+        };
+        let shape = Shape::of_len(body.len()).ok_or(KeyParseError::Length)?;
+        if !self.accepts(shape.style()) {
+            return Err(KeyParseError::Style);
+        }
+        if !base62::is_text(body) {
+            return Err(KeyParseError::Character);
+        }
+        let tag = match shape {
+            Shape::Compact => TagStatus::Absent,
+            Shape::Standard | Shape::Tagged => check_tail(self.tags(), presented, shape)?,
+        };
+        split(presented, body, shape.style(), tag).ok_or(KeyParseError::Length)
     }
-    let Some(body) = presented.strip_prefix(format.lead().as_bytes()) else {
-        return Err(foreign(format, presented));
-    };
-    let shape = Shape::of_len(body.len()).ok_or(KeyParseError::Length)?;
-    if !format.accepts(shape.style()) {
-        return Err(KeyParseError::Style);
-    }
-    if !base62::is_text(body) {
-        return Err(KeyParseError::Character);
-    }
-    let tag = match shape {
-        Shape::Compact => TagStatus::Absent,
-        Shape::Standard | Shape::Tagged => check_tail(format, presented, shape)?,
-    };
-    split(presented, body, shape.style(), tag).ok_or(KeyParseError::Length)
 }
 
 /// Checks what stands behind the secret: the checksum over all before it, then the tag over all before that.
 fn check_tail(
-    format: &KeyFormat,
+    policy: &TagPolicy,
     presented: &[u8],
     shape: Shape,
 ) -> Result<TagStatus, KeyParseError> {
@@ -116,8 +127,8 @@ fn check_tail(
         return Err(KeyParseError::Checksum);
     }
     match shape {
-        Shape::Tagged => check_tag(format.tags(), covered),
-        Shape::Standard if matches!(format.tags(), TagPolicy::Required(_)) => {
+        Shape::Tagged => check_tag(policy, covered),
+        Shape::Standard if matches!(policy, TagPolicy::Required(_)) => {
             Err(KeyParseError::TagMissing)
         }
         Shape::Standard | Shape::Compact => Ok(TagStatus::Absent),
@@ -156,9 +167,9 @@ fn split<'k>(
 ///
 /// The body has no underscore, so the last one ends the environment, whatever the prefix holds.
 #[cold]
-fn foreign(format: &KeyFormat, presented: &[u8]) -> KeyParseError {
+fn foreign(prefix: &Prefix, presented: &[u8]) -> KeyParseError {
     let environment_and_body = presented
-        .strip_prefix(format.prefix().as_str().as_bytes())
+        .strip_prefix(prefix.as_str().as_bytes())
         .and_then(|rest| rest.strip_prefix(b"_"))
         .and_then(|rest| rest.split_at_checked(rest.iter().rposition(|b| *b == b'_')?));
     let Some((environment, body)) = environment_and_body else {

@@ -27,6 +27,11 @@ impl SecretKey {
         Self(text)
     }
 
+    #[cfg(test)]
+    pub(super) fn spare_room(&self) -> usize {
+        self.0.capacity() - self.0.len()
+    }
+
     /// Returns the plain text.
     #[must_use]
     pub fn expose(&self) -> &str {
