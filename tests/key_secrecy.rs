@@ -46,6 +46,12 @@ const _: fn() = || {
     shared::<TagRing>();
 };
 
+/// A prepared tag key is two states of this hash. Should the hash lose its `zeroize` feature, this does not compile.
+const _: fn() = || {
+    fn wiped<T: zeroize::ZeroizeOnDrop>() {}
+    wiped::<sha2::Sha256>();
+};
+
 fn assert_keeps(secret: &str, shown: &str) {
     for start in 0..=secret.len() - 8 {
         let part = &secret[start..start + 8];

@@ -136,6 +136,34 @@ fn keeps_environments_apart() {
 }
 
 #[test]
+fn calls_only_a_well_formed_key_one_of_another_environment() {
+    let body = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    let key = |environment: &str, body: &str| format!("pm_{environment}_{body}");
+    let others = ["test", "t", "a234567890123456", "0"];
+    for environment in others {
+        assert_eq!(
+            refusal(&KeyFormat::default(), key(environment, body).as_bytes()),
+            KeyParseError::WrongEnvironment,
+            "{environment}"
+        );
+    }
+    for environment in ["", "Test", "a2345678901234567", "eu_test", "te-st"] {
+        assert_eq!(
+            refusal(&KeyFormat::default(), key(environment, body).as_bytes()),
+            KeyParseError::Prefix,
+            "{environment}"
+        );
+    }
+    for body in [&body[1..], &body.replace('A', "-")] {
+        assert_eq!(
+            refusal(&KeyFormat::default(), key("test", body).as_bytes()),
+            KeyParseError::Prefix,
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn keeps_prefixes_apart() {
     for prefix in ["ak", "p", "pmx", "pm_live", "PM"] {
         assert_eq!(
@@ -227,9 +255,11 @@ fn covers_the_tag_with_the_checksum() {
 #[test]
 fn names_the_first_thing_that_is_wrong() {
     let short_id = LIVE.replace("live_0", "live_");
-    let cases: [(&[u8], KeyParseError); 10] = [
+    let cases: [(&[u8], KeyParseError); 12] = [
         (b"", KeyParseError::Length),
         (&[b'a'; 35], KeyParseError::Length),
+        (&[b'a'; 36], KeyParseError::Prefix),
+        (&[b'a'; 117], KeyParseError::Prefix),
         (&[b'a'; 118], KeyParseError::Length),
         (&[b'a'; 1 << 20], KeyParseError::Length),
         (&[b'a'; 69], KeyParseError::Prefix),

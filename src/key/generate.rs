@@ -10,7 +10,7 @@ use super::{
 
 /// How many random bytes are asked for at a time. 62 of 64 lead to a symbol, so one batch makes a secret.
 const BATCH: usize = 64;
-/// After so many batches a source that leads to no symbols is given up. A true one needs a second once in 2^60 secrets.
+/// After so many batches a source that leads to no symbols is given up. A true one needs a second once in 2^55 secrets.
 const MOST_BATCHES: usize = 8;
 
 /// A key that has just been made. The only place where its plain text stands.

@@ -164,24 +164,25 @@ fn split<'k>(
 }
 
 /// Tells a key of another environment from everything else that does not begin like our keys.
-///
-/// The body has no underscore, so the last one ends the environment, whatever the prefix holds.
 #[cold]
 fn foreign(prefix: &Prefix, presented: &[u8]) -> KeyParseError {
-    let environment_and_body = presented
+    let rest = presented
         .strip_prefix(prefix.as_str().as_bytes())
-        .and_then(|rest| rest.strip_prefix(b"_"))
-        .and_then(|rest| rest.split_at_checked(rest.iter().rposition(|b| *b == b'_')?));
-    let Some((environment, body)) = environment_and_body else {
-        return KeyParseError::Prefix;
-    };
-    let body = body.strip_prefix(b"_").unwrap_or_default();
-    if Environment::is_name(environment)
-        && Shape::of_len(body.len()).is_some()
-        && base62::is_text(body)
-    {
+        .and_then(|rest| rest.strip_prefix(b"_"));
+    if rest.is_some_and(is_environment_and_body) {
         KeyParseError::WrongEnvironment
     } else {
         KeyParseError::Prefix
     }
+}
+
+/// The body has no underscore, so the last one ends the environment, whatever the prefix holds.
+fn is_environment_and_body(rest: &[u8]) -> bool {
+    let mut parts = rest.rsplitn(2, |byte| *byte == b'_');
+    let (Some(body), Some(environment)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    Environment::is_name(environment)
+        && Shape::of_len(body.len()).is_some()
+        && base62::is_text(body)
 }
