@@ -5,32 +5,42 @@
 
 mod base62;
 mod checksum;
+mod credential;
 mod environment;
 mod error;
+mod facts;
 mod format;
 mod generate;
 mod hint;
 mod id;
+mod networks;
 mod owner;
 mod parse;
 mod prefix;
+mod record;
 mod secret;
+mod state;
 mod style;
 mod tag;
 mod text;
 
+pub use credential::{Credential, CredentialEnd, Generation};
 pub use environment::Environment;
 pub use error::{
     EnvironmentError, GenerateError, HintTailError, KeyFormatError, KeyIdError, KeyParseError,
     OwnerIdError, PrefixError, TagKeyError,
 };
+pub use facts::{ActorRef, FactError, Metadata, Thumbprint};
 pub use format::{KeyFormat, KeyFormatBuilder};
 pub use generate::GeneratedKey;
 pub use hint::HintTail;
 pub use id::KeyId;
+pub use networks::{NetworkError, Networks};
 pub use owner::OwnerId;
 pub use parse::ParsedKey;
 pub use prefix::Prefix;
+pub use record::{KeyRecord, LastUse, Revocation};
 pub use secret::{PresentedSecret, SecretKey};
+pub use state::{KeyStatus, Revision, TierOverride};
 pub use style::KeyStyle;
 pub use tag::{TagKey, TagPolicy, TagRing, TagStatus};

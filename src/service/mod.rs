@@ -1,1 +1,213 @@
 //! The service that ties the seams together.
+//!
+//! [`KeyService`] is what an application holds: it issues keys, verifies them on every request, decides what they may
+//! do, holds them to their limits, rotates and revokes them, and writes down what happened. Build one with
+//! [`KeyService::builder`] and share its clones.
+
+mod actor;
+mod authorize;
+mod builder;
+mod change;
+mod context;
+mod counters;
+mod error;
+mod fresh;
+mod gate;
+mod import;
+mod improve;
+mod issue;
+mod limit;
+mod lookup;
+mod owners;
+mod prove;
+mod rejection;
+mod rotate;
+mod switch;
+mod trail;
+mod update;
+mod usage;
+mod validate;
+mod verified;
+mod verify;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+pub use actor::Actor;
+pub use builder::{BuildError, DangerousBuilder, KeyServiceBuilder};
+pub use context::RequestContext;
+pub use counters::ServiceCounters;
+pub use error::LifecycleError;
+pub use gate::FailureBudget;
+pub use import::ImportKey;
+pub use issue::{IssueKey, IssuedKey};
+pub use limit::{LimitError, LimitPlan, UnknownTier};
+pub use lookup::Review;
+pub use owners::OwnerStatus;
+pub use rejection::{Face, Rejection, VerifyError};
+pub use rotate::Rotation;
+pub use switch::Revoked;
+pub use update::{Field, UpdateKey};
+pub use verified::VerifiedKey;
+
+use crate::access::AccessPolicy;
+use crate::audit::{AuditCounters, AuditError, AuditRecorder};
+use crate::hash::{HashPool, HashPoolStats, Hashing, ProofMemory};
+use crate::key::{KeyFormat, KeyId};
+use crate::random::SecureRandom;
+use crate::rate_limit::RateLimiter;
+use crate::store::{KeyStore, StoreError};
+use crate::time::Clock;
+
+/// API keys for one service: issue, verify, authorise, limit, rotate, revoke, and a trail of it all.
+///
+/// Clones are cheap and share everything. Call [`KeyService::shutdown`] before the process ends, or the last few
+/// seconds of usage and audit may be missing.
+#[derive(Clone)]
+pub struct KeyService {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn KeyStore>,
+    format: KeyFormat,
+    hashing: Arc<Hashing>,
+    pool: HashPool,
+    proofs: ProofMemory,
+    policy: AccessPolicy,
+    limits: LimitPlan,
+    limiter: Arc<dyn RateLimiter>,
+    gate: Option<gate::FailureGate>,
+    trail: trail::Trail,
+    owners: Option<Arc<dyn OwnerStatus>>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    usage: usage::UsageLog,
+    settings: builder::Settings,
+    /// Who acts when the service itself ends a secret.
+    itself: Actor,
+    counters: counters::Counters,
+    /// Keys whose expiry was written down, so that it is written once.
+    expired: Mutex<HashSet<KeyId>>,
+    improving: Arc<Semaphore>,
+    runtime: Handle,
+}
+
+/// The service could not write down everything before it ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// Last uses were not taken by the store.
+    #[error("the last uses could not be written")]
+    Usage(#[source] StoreError),
+    /// Audit events were not taken by the sink.
+    #[error("the audit trail could not be written to its end")]
+    Audit(#[source] AuditError),
+}
+
+impl KeyService {
+    /// Returns a builder over a store.
+    pub fn builder(store: impl KeyStore) -> KeyServiceBuilder {
+        KeyServiceBuilder::new(Arc::new(store))
+    }
+
+    /// Returns the roles.
+    #[must_use]
+    pub fn policy(&self) -> &AccessPolicy {
+        &self.inner.policy
+    }
+
+    /// Returns the key format.
+    #[must_use]
+    pub fn format(&self) -> &KeyFormat {
+        &self.inner.format
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Returns the recorder of the audit trail, for events of the application's own.
+    #[must_use]
+    pub fn recorder(&self) -> &AuditRecorder {
+        self.inner.trail.recorder()
+    }
+
+    /// Returns what went wrong beside the requests.
+    #[must_use]
+    pub fn counters(&self) -> ServiceCounters {
+        self.inner.counters.read()
+    }
+
+    /// Returns how the audit trail is doing, dropped events among it.
+    #[must_use]
+    pub fn audit_counters(&self) -> AuditCounters {
+        self.inner.trail.recorder().counters()
+    }
+
+    /// Returns how the hash pool is doing.
+    #[must_use]
+    pub fn hash_stats(&self) -> HashPoolStats {
+        self.inner.pool.stats()
+    }
+
+    /// Writes the last uses noted so far.
+    ///
+    /// # Errors
+    ///
+    /// What the store did not take; it is kept for the next time.
+    pub async fn flush_usage(&self) -> Result<(), StoreError> {
+        self.inner
+            .usage
+            .flush(&self.inner.store)
+            .await
+            .inspect_err(|_| self.inner.counters.usage_write_failed())
+    }
+
+    /// Writes everything that is still in memory: last uses and audit events. The trail is closed afterwards, and a
+    /// life-cycle operation fails.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError`]; both parts are tried in any case.
+    pub async fn shutdown(&self) -> Result<(), ShutdownError> {
+        let usage = self.flush_usage().await;
+        let audit = self.inner.trail.recorder().shutdown().await;
+        usage.map_err(ShutdownError::Usage)?;
+        audit.map_err(ShutdownError::Audit)
+    }
+
+    fn start(inner: Inner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Writes last uses now and then, for as long as anybody holds the service.
+    fn write_usage_every(&self, interval: Duration) {
+        let weak: Weak<Inner> = Arc::downgrade(&self.inner);
+        self.inner.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(inner) = weak.upgrade() else { return };
+                // A failure is counted, and what was not written is in the next batch.
+                drop(Self { inner }.flush_usage().await);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for KeyService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyService")
+            .field("store", &self.inner.store)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,189 @@
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActorRef, Credential, Environment, Generation, KeyId, KeyStatus, Metadata, Networks, OwnerId,
+    Revision, Thumbprint, TierOverride,
+};
+use crate::access::{Grant, Scope, Subject, TenantBinding};
+use crate::time::Timestamp;
+
+/// Everything that is stored of a key. Never the secret.
+///
+/// Stores build records with [`KeyRecord::new`] and by setting fields, or through serde; the service builds them in
+/// `issue`. Fields marked *usage* are written by [`KeyStore::record_usage`](crate::store::KeyStore::record_usage) only.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct KeyRecord {
+    /// The public part of the key. Never changes.
+    pub id: KeyId,
+    /// `live`, `test` or a custom one. Never changes.
+    pub environment: Environment,
+    /// Whom the key belongs to. Never changes.
+    pub owner: OwnerId,
+    /// Which tenant's resources the key reaches.
+    pub tenant: TenantBinding,
+    /// What people call it. 1 to 255 bytes.
+    pub name: String,
+    /// What it is for. At most 1024 bytes.
+    pub description: Option<String>,
+    /// The tier whose quotas hold; `None` is the service's default tier.
+    pub tier: Option<String>,
+    /// Another tier, until a moment.
+    pub tier_override: Option<TierOverride>,
+    /// What it may do: a role, scopes, or a role narrowed by scopes.
+    pub grant: Grant,
+    /// What it may not do, whatever the grant says.
+    pub denied: Vec<Scope>,
+    /// From where it may be used. `None` is anywhere, an empty list is nowhere.
+    pub networks: Option<Networks>,
+    /// The client certificate it is bound to.
+    pub certificate: Option<Thumbprint>,
+    /// The application's own facts about the key.
+    pub metadata: Metadata,
+    /// Why the key exists, as the person who issued it put it. At most 1024 bytes.
+    pub justification: Option<String>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// Who issued it.
+    pub created_by: ActorRef,
+    /// Valid while `now < expires_at`.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is switched off for the time being.
+    pub disabled: bool,
+    /// Set once, for good.
+    pub revocation: Option<Revocation>,
+    /// *Usage*: when and from where it was last used.
+    pub last_used: Option<LastUse>,
+    /// Counts the changes of the record, usage aside.
+    pub revision: Revision,
+    /// The secret that is meant to be used.
+    pub current: Credential,
+    /// The one before it, live or ended.
+    pub previous: Option<Credential>,
+}
+
+/// The end of a key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Revocation {
+    /// When it took effect.
+    pub at: Timestamp,
+    /// Who revoked it.
+    pub by: ActorRef,
+    /// Why. 1 to 1024 bytes.
+    pub reason: String,
+}
+
+impl Revocation {
+    /// Returns a revocation.
+    #[must_use]
+    pub const fn new(at: Timestamp, by: ActorRef, reason: String) -> Self {
+        Self { at, by, reason }
+    }
+}
+
+/// The last use of a key.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LastUse {
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The client's address, if the service was told.
+    pub from: Option<IpAddr>,
+}
+
+impl LastUse {
+    /// Returns a last use.
+    #[must_use]
+    pub const fn new(at: Timestamp, from: Option<IpAddr>) -> Self {
+        Self { at, from }
+    }
+}
+
+impl KeyRecord {
+    /// Returns the record of an active key with nothing optional set, not bound to a tenant, at the first revision.
+    #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each of them is required, and none has a default that would be safe"
+    )]
+    pub fn new(
+        id: KeyId,
+        environment: Environment,
+        owner: OwnerId,
+        name: impl Into<String>,
+        grant: Grant,
+        credential: Credential,
+        created_at: Timestamp,
+        created_by: ActorRef,
+    ) -> Self {
+        Self {
+            id,
+            environment,
+            owner,
+            tenant: TenantBinding::None,
+            name: name.into(),
+            description: None,
+            tier: None,
+            tier_override: None,
+            grant,
+            denied: Vec::new(),
+            networks: None,
+            certificate: None,
+            metadata: Metadata::default(),
+            justification: None,
+            created_at,
+            created_by,
+            expires_at: None,
+            disabled: false,
+            revocation: None,
+            last_used: None,
+            revision: Revision::FIRST,
+            current: credential,
+            previous: None,
+        }
+    }
+
+    /// Returns what the key's state amounts to at `now`. Revoked beats disabled beats expired.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        if self.revocation.is_some() {
+            KeyStatus::Revoked
+        } else if self.disabled {
+            KeyStatus::Disabled
+        } else if self.expires_at.is_some_and(|deadline| now >= deadline) {
+            KeyStatus::Expired
+        } else {
+            KeyStatus::Active
+        }
+    }
+
+    /// Returns the current credential, then the previous one.
+    pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        std::iter::once(&self.current).chain(self.previous.as_ref())
+    }
+
+    /// Returns the credential of that generation.
+    #[must_use]
+    pub fn credential(&self, generation: Generation) -> Option<&Credential> {
+        self.credentials()
+            .find(|credential| credential.generation == generation)
+    }
+
+    /// Returns the tier in force at `now`: the override while it lasts, else the key's own, else `None` for the default.
+    #[must_use]
+    pub fn tier_at(&self, now: Timestamp) -> Option<&str> {
+        match &self.tier_override {
+            Some(over) if now < over.until => Some(&over.tier),
+            Some(_) | None => self.tier.as_deref(),
+        }
+    }
+
+    /// Returns what the access rules look at.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        Subject::new(&self.grant, &self.denied, &self.tenant)
+    }
+}

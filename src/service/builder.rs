@@ -1,0 +1,347 @@
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::counters::Counters;
+use super::gate::{FailureBudget, FailureGate};
+use super::trail::Trail;
+use super::usage::UsageLog;
+use super::{Actor, Inner, KeyService, LimitPlan, OwnerStatus};
+use crate::access::{AccessPolicy, Permission};
+use crate::audit::{AuditError, AuditRecorder, AuditSink, MemorySink};
+use crate::hash::{HashBuildError, HashPool, Hashing, ProofMemory};
+use crate::key::{KeyFormat, KeyFormatError};
+use crate::random::{OsRandom, RandomError, SecureRandom};
+use crate::rate_limit::{MAX_CHARGES, MemoryRateLimiter, Quota, QuotaError, RateLimiter, Tiers};
+use crate::store::KeyStore;
+use crate::time::{Clock, SystemClock};
+
+/// Why a service could not be built. Each of these is a mistake in configuration, or a broken generator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `build` must run inside a tokio runtime: usage and audit are written by tasks of it.
+    #[error("no tokio runtime")]
+    NoRuntime,
+    /// More quotas can meet in one request than a limiter takes at once.
+    #[error("{count} quotas can meet in one request, more than {MAX_CHARGES}")]
+    TooManyQuotas {
+        /// How many can meet.
+        count: usize,
+    },
+    /// The rotation age or the usage interval is zero.
+    #[error("`{setting}` must not be zero")]
+    Zero {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// The key format was refused.
+    #[error("the key format was refused")]
+    Format(#[from] KeyFormatError),
+    /// The hash set-up was refused.
+    #[error("the hash set-up was refused")]
+    Hash(#[from] HashBuildError),
+    /// A built-in quota was refused.
+    #[error("a quota was refused")]
+    Quota(#[from] QuotaError),
+    /// The audit recorder did not start.
+    #[error("the audit recorder did not start")]
+    Audit(#[from] AuditError),
+    /// The source of randomness failed.
+    #[error("no randomness")]
+    Random(#[from] RandomError),
+}
+
+/// 90 days, the age at which the common rule books want a secret changed.
+const ROTATION_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// A last use that is five seconds late tells as much as one that is not, and costs a busy key one write instead of
+/// thousands.
+const USAGE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a service remembers of its builder.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) strict: bool,
+    pub(super) audit_successes: bool,
+    pub(super) manage: Permission,
+    pub(super) rotation_age: Duration,
+}
+
+/// The parts of a [`KeyService`]. Every part but the store has a default; `docs/defaults.md` has the reasons.
+///
+/// ```
+/// use keyward::audit::MemorySink;
+/// use keyward::service::KeyService;
+/// use keyward::store::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let service = KeyService::builder(MemoryStore::new()).audit(MemorySink::unbounded()).build()?;
+/// service.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct KeyServiceBuilder {
+    store: Arc<dyn KeyStore>,
+    format: Option<KeyFormat>,
+    hashing: Option<Hashing>,
+    pool: Option<HashPool>,
+    proof_capacity: Option<usize>,
+    policy: AccessPolicy,
+    limits: Option<LimitPlan>,
+    limiter: Option<Arc<dyn RateLimiter>>,
+    failure_budget: Option<FailureBudget>,
+    no_failure_budget: bool,
+    recorder: Option<AuditRecorder>,
+    sink: Option<Arc<dyn AuditSink>>,
+    owners: Option<Arc<dyn OwnerStatus>>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    usage_interval: Duration,
+    manage: Option<Permission>,
+    rotation_age: Duration,
+    strict: bool,
+    audit_successes: bool,
+}
+
+impl KeyServiceBuilder {
+    pub(super) fn new(store: Arc<dyn KeyStore>) -> Self {
+        Self {
+            store,
+            format: None,
+            hashing: None,
+            pool: None,
+            proof_capacity: None,
+            policy: AccessPolicy::default(),
+            limits: None,
+            limiter: None,
+            failure_budget: None,
+            no_failure_budget: false,
+            recorder: None,
+            sink: None,
+            owners: None,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(OsRandom::new()),
+            usage_interval: USAGE_INTERVAL,
+            manage: None,
+            rotation_age: ROTATION_AGE,
+            strict: false,
+            audit_successes: true,
+        }
+    }
+
+    /// Sets prefix, environment, shapes and tags of keys; `pm_live_…` in the standard shape otherwise.
+    pub fn format(mut self, format: KeyFormat) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Sets schemes and peppers; bcrypt-12 without a pepper otherwise.
+    pub fn hashing(mut self, hashing: Hashing) -> Self {
+        self.hashing = Some(hashing);
+        self
+    }
+
+    /// Sets the threads that run slow hashes; half the cores, at least one, otherwise.
+    pub fn hash_pool(mut self, pool: HashPool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// Sets how many keys' proofs are remembered; 65 536 otherwise. A full memory makes further keys pay the slow hash
+    /// each time: set it above the number of keys in use.
+    pub const fn proof_capacity(mut self, keys: usize) -> Self {
+        self.proof_capacity = Some(keys);
+        self
+    }
+
+    /// Sets the roles; none otherwise, so that only scopes grant anything.
+    pub fn policy(mut self, policy: AccessPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the limits; the standard tiers with `starter` as default otherwise.
+    pub fn limits(mut self, plan: LimitPlan) -> Self {
+        self.limits = Some(plan);
+        self
+    }
+
+    /// Sets who counts requests; the process's memory otherwise.
+    pub fn limiter(mut self, limiter: impl RateLimiter) -> Self {
+        self.limiter = Some(Arc::new(limiter));
+        self
+    }
+
+    /// Sets the budget of failed attempts; a burst of 20 and ten a minute per address, a burst of 10 and five a minute
+    /// per key id otherwise.
+    pub fn failure_budget(mut self, budget: FailureBudget) -> Self {
+        self.failure_budget = Some(budget);
+        self
+    }
+
+    /// Sets where audit events go; the process's memory, bounded, otherwise.
+    pub fn audit(mut self, sink: impl AuditSink) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Sets a recorder with its own queue, overflow policy and sink, instead of [`KeyServiceBuilder::audit`].
+    pub fn recorder(mut self, recorder: AuditRecorder) -> Self {
+        self.recorder = Some(recorder);
+        self
+    }
+
+    /// Leaves accepted keys out of the audit trail, for services whose requests are audited elsewhere.
+    pub const fn without_success_events(mut self) -> Self {
+        self.audit_successes = false;
+        self
+    }
+
+    /// Sets the hook that tells whether an owner is still welcome; none otherwise.
+    pub fn owner_status(mut self, owners: impl OwnerStatus) -> Self {
+        self.owners = Some(Arc::new(owners));
+        self
+    }
+
+    /// Sets the clock; the system's otherwise.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the source of randomness; the operating system's otherwise. Anything else belongs in tests.
+    pub fn random(mut self, random: impl SecureRandom) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Sets how often last uses are written; five seconds otherwise.
+    pub const fn usage_interval(mut self, interval: Duration) -> Self {
+        self.usage_interval = interval;
+        self
+    }
+
+    /// Sets the permission a key needs to manage other keys; `manage_keys` otherwise.
+    pub fn manage_permission(mut self, permission: Permission) -> Self {
+        self.manage = Some(permission);
+        self
+    }
+
+    /// Sets the age from which reviews recommend a rotation; 90 days otherwise.
+    pub const fn rotation_age(mut self, age: Duration) -> Self {
+        self.rotation_age = age;
+        self
+    }
+
+    /// Pays the slow hash on every request: no proof is computed or kept. With bcrypt-12 a core then serves about three
+    /// requests a second, and one valid key can fill it; requests of one key wait for each other.
+    pub const fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
+    /// Returns the settings that weaken the service.
+    pub const fn dangerous(self) -> DangerousBuilder {
+        DangerousBuilder { builder: self }
+    }
+
+    /// Checks everything and starts the service.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]; nothing is left running then.
+    pub fn build(self) -> Result<KeyService, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        self.check()?;
+        let limits = match self.limits {
+            Some(plan) => plan,
+            None => LimitPlan::standard()?,
+        };
+        let count = limits.most_charges();
+        if count > MAX_CHARGES {
+            return Err(BuildError::TooManyQuotas { count });
+        }
+        let proofs = ProofMemory::builder();
+        let proofs = self
+            .proof_capacity
+            .map_or(proofs.clone(), |keys| proofs.capacity(keys))
+            .build(&*self.random)?;
+        let gate = match (self.failure_budget, self.no_failure_budget) {
+            (_, true) => None,
+            (Some(budget), false) => Some(budget),
+            (None, false) => Some(usual_budget()?),
+        };
+        let recorder = match (self.recorder, self.sink) {
+            (Some(recorder), _) => recorder,
+            (None, Some(sink)) => AuditRecorder::builder(sink).start()?,
+            (None, None) => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)).start()?,
+        };
+        let settings = Settings {
+            strict: self.strict,
+            audit_successes: self.audit_successes,
+            manage: self.manage.map_or_else(manage_keys, Ok)?,
+            rotation_age: self.rotation_age,
+        };
+        let service = KeyService::start(Inner {
+            store: self.store,
+            format: self
+                .format
+                .map_or_else(|| KeyFormat::builder().build(), Ok)?,
+            hashing: Arc::new(self.hashing.unwrap_or_default()),
+            pool: self.pool.map_or_else(|| HashPool::builder().build(), Ok)?,
+            proofs,
+            policy: self.policy,
+            limits,
+            limiter: self
+                .limiter
+                .unwrap_or_else(|| Arc::new(MemoryRateLimiter::new())),
+            gate: gate.map(|budget| FailureGate::new(MemoryRateLimiter::new(), budget)),
+            trail: Trail::new(recorder),
+            owners: self.owners,
+            clock: self.clock,
+            random: self.random,
+            usage: UsageLog::new(),
+            settings,
+            itself: Actor::itself(),
+            counters: Counters::default(),
+            expired: Mutex::default(),
+            improving: Arc::new(Semaphore::new(1)),
+            runtime,
+        });
+        service.write_usage_every(self.usage_interval);
+        Ok(service)
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        for (setting, span) in [
+            ("rotation_age", self.rotation_age),
+            ("usage_interval", self.usage_interval),
+        ] {
+            if span.is_zero() {
+                return Err(BuildError::Zero { setting });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Settings that weaken the service. Each says what it gives up.
+#[derive(Debug)]
+#[must_use]
+pub struct DangerousBuilder {
+    builder: KeyServiceBuilder,
+}
+
+impl DangerousBuilder {
+    /// Lets every address fail as often as it likes. For services behind something that throttles guessing itself.
+    pub const fn without_failure_budget(mut self) -> KeyServiceBuilder {
+        self.builder.no_failure_budget = true;
+        self.builder
+    }
+}

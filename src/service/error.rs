@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use crate::BoxError;
+use crate::access::{CeilingError, Permission};
+use crate::audit::AuditError;
+use crate::store::StoreError;
+
+/// A life-cycle operation did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// There is no such key, or the actor may not know of it.
+    #[error("no key has this id")]
+    NotFound,
+    /// The acting key lacks the managing permission.
+    #[error("the acting key lacks `{needed}`")]
+    NotPermitted {
+        /// The permission it would need.
+        needed: Permission,
+    },
+    /// The grant or tenant asked for is more than the acting key has.
+    #[error("the key would be able to do more than the key that makes it")]
+    BeyondActor(#[source] CeilingError),
+    /// Something asked for reaches further than the acting key's own.
+    #[error("the {what} would reach beyond the acting key's own")]
+    ExceedsActor {
+        /// What reaches too far.
+        what: &'static str,
+    },
+    /// An input breaks a bound or names something unknown.
+    #[error("`{field}` {problem}")]
+    Invalid {
+        /// The field of the request.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The key's state does not allow the operation.
+    #[error("the key is {state}")]
+    WrongState {
+        /// The state it is in.
+        state: crate::key::KeyStatus,
+    },
+    /// The owner has as many active keys as allowed.
+    #[error("the owner has {limit} active keys already")]
+    OwnerLimit {
+        /// The limit.
+        limit: u32,
+    },
+    /// Others kept changing the record. Nothing was changed.
+    #[error("the record kept being changed by others")]
+    Contended,
+    /// The audit trail could not be written, so nothing was changed.
+    #[error("the audit trail could not be written; nothing was changed")]
+    Audit(#[source] AuditError),
+    /// The hash pool is full. Nothing was changed.
+    #[error("too many slow hashes are waiting")]
+    Overloaded {
+        /// When trying again makes sense.
+        retry_after: Duration,
+    },
+    /// The store, the generator or the hasher is out of order. Whether something was changed is not known.
+    #[error("the operation could not be completed")]
+    Unavailable(#[source] BoxError),
+}
+
+impl LifecycleError {
+    pub(super) fn unavailable(source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(source.into())
+    }
+
+    pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            field,
+            problem: problem.into(),
+        }
+    }
+
+    /// Returns the error as one lower-case word, stable, for logs and the audit trail.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::NotPermitted { .. } => "not_permitted",
+            Self::BeyondActor(_) | Self::ExceedsActor { .. } => "beyond_actor",
+            Self::Invalid { .. } => "invalid",
+            Self::WrongState { .. } => "wrong_state",
+            Self::OwnerLimit { .. } => "owner_limit",
+            Self::Contended => "contended",
+            Self::Audit(_) => "audit_unavailable",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+impl From<StoreError> for LifecycleError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            StoreError::Conflict => Self::Contended,
+            StoreError::OwnerLimit { limit } => Self::OwnerLimit { limit },
+            other => Self::unavailable(other),
+        }
+    }
+}

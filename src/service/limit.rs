@@ -1,0 +1,205 @@
+use super::{KeyService, VerifiedKey};
+use crate::rate_limit::{
+    Charge, MAX_CHARGES, Mode, Quota, RateDecision, RateLimitError, RateLimiter as _, Subject,
+    Tier, Tiers,
+};
+use crate::time::Timestamp;
+
+/// Which limits apply to a request.
+///
+/// The quotas of the key's tier always do. Those of its address, tenant and owner are off unless set.
+///
+/// ```
+/// use keyward::rate_limit::{Quota, Tier, Tiers};
+/// use keyward::service::LimitPlan;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let batch = Tier::new("batch", [Quota::per_minute(6000)?.named("batch")?])?;
+/// let plan = LimitPlan::new(Tiers::standard().with(batch)?, "starter")?
+///     .per_address([Quota::per_minute(1000)?.named("ip")?]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LimitPlan {
+    tiers: Tiers,
+    default_tier: Tier,
+    address: Vec<Quota>,
+    tenant: Vec<Quota>,
+    owner: Vec<Quota>,
+}
+
+/// A request could not be held to its limits. It must not be served as if it had been.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitError {
+    /// The key names a tier that the service does not know.
+    #[error("the key's tier is not configured")]
+    UnknownTier,
+    /// The limiter is out of order.
+    #[error("the rate limiter could not decide")]
+    Limiter(#[source] RateLimitError),
+}
+
+/// The default tier is not one of the tiers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the default tier is not one of the tiers")]
+#[non_exhaustive]
+pub struct UnknownTier;
+
+impl LimitPlan {
+    /// Returns a plan with those tiers; keys without a tier are in `default_tier`.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownTier`] when the default tier is not one of them.
+    pub fn new(tiers: Tiers, default_tier: &str) -> Result<Self, UnknownTier> {
+        let default_tier = tiers.get(default_tier).cloned().ok_or(UnknownTier)?;
+        Ok(Self {
+            tiers,
+            default_tier,
+            address: Vec::new(),
+            tenant: Vec::new(),
+            owner: Vec::new(),
+        })
+    }
+
+    /// Returns the standard tiers, `starter` for keys without one.
+    pub(super) fn standard() -> Result<Self, UnknownTier> {
+        Self::new(Tiers::standard(), "starter")
+    }
+
+    /// Limits each client address (IPv6: each /64), over all keys.
+    pub fn per_address(mut self, quotas: impl IntoIterator<Item = Quota>) -> Self {
+        self.address = quotas.into_iter().collect();
+        self
+    }
+
+    /// Limits each tenant, over all its keys.
+    pub fn per_tenant(mut self, quotas: impl IntoIterator<Item = Quota>) -> Self {
+        self.tenant = quotas.into_iter().collect();
+        self
+    }
+
+    /// Limits each owner, over all its keys.
+    pub fn per_owner(mut self, quotas: impl IntoIterator<Item = Quota>) -> Self {
+        self.owner = quotas.into_iter().collect();
+        self
+    }
+
+    /// Returns the tier with that name.
+    #[must_use]
+    pub fn tier(&self, name: &str) -> Option<&Tier> {
+        self.tiers.get(name)
+    }
+
+    /// Returns how many quotas can meet in one request.
+    pub(super) fn most_charges(&self) -> usize {
+        let widest = self
+            .tiers
+            .iter()
+            .map(|tier| tier.quotas().len())
+            .max()
+            .unwrap_or(0);
+        [self.address.len(), self.tenant.len(), self.owner.len()]
+            .into_iter()
+            .fold(widest, usize::saturating_add)
+    }
+}
+
+impl KeyService {
+    /// Holds a request of a verified key to every limit that applies, and charges all of them or none.
+    ///
+    /// `cost` is what the request counts for: 1 as a rule, 0 to look without charging. Ask after
+    /// [`KeyService::authorize`], so that a refused call does not drain the owner's budget.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] when nothing could be decided; the request must then not be served.
+    pub async fn limit(&self, key: &VerifiedKey, cost: u32) -> Result<RateDecision, LimitError> {
+        self.decide_limit(
+            key,
+            cost,
+            if cost == 0 { Mode::Peek } else { Mode::Consume },
+        )
+        .await
+    }
+
+    /// Gives back what a request was charged, when it turned out not to count.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] when nothing was given back.
+    pub async fn refund(&self, key: &VerifiedKey, cost: u32) -> Result<RateDecision, LimitError> {
+        self.decide_limit(key, cost, Mode::Refund).await
+    }
+
+    async fn decide_limit(
+        &self,
+        key: &VerifiedKey,
+        cost: u32,
+        mode: Mode,
+    ) -> Result<RateDecision, LimitError> {
+        let plan = &self.inner.limits;
+        let record = key.record();
+        let now = self.inner.clock.now();
+        let tier = match record.tier_at(now) {
+            Some(name) => plan.tier(name).ok_or(LimitError::UnknownTier)?,
+            None => &plan.default_tier,
+        };
+        let id = key.id();
+        let groups = [
+            (Some(Subject::key(id.as_str())), tier.quotas()),
+            (key.client().map(Subject::ip), &plan.address),
+            (
+                record
+                    .tenant
+                    .tenant()
+                    .map(|tenant| Subject::tenant(tenant.as_str())),
+                &plan.tenant,
+            ),
+            (Some(Subject::owner(record.owner.as_str())), &plan.owner),
+        ];
+        let wanted = groups.into_iter().flat_map(|(subject, quotas)| {
+            let charges = subject.map(|subject| {
+                quotas
+                    .iter()
+                    .map(move |quota| Charge::new(subject, quota).with_cost(cost))
+            });
+            charges.into_iter().flatten()
+        });
+        // On the stack: a request's limits are decided without touching the heap.
+        let mut wanted = wanted.fuse();
+        let Some(first) = wanted.next() else {
+            return Ok(RateDecision::unlimited());
+        };
+        let mut charges = [first; MAX_CHARGES];
+        let mut count = 1;
+        for (place, charge) in charges.iter_mut().skip(1).zip(wanted) {
+            *place = charge;
+            count += 1;
+        }
+        let charges = charges.get(..count).unwrap_or_default();
+        let decision = self.apply(charges, mode, now).await?;
+        if !decision.is_allowed() {
+            self.inner.trail.limit_hit(key, &decision, now);
+        }
+        Ok(decision)
+    }
+
+    async fn apply(
+        &self,
+        charges: &[Charge<'_>],
+        mode: Mode,
+        now: Timestamp,
+    ) -> Result<RateDecision, LimitError> {
+        let answer = self
+            .inner
+            .limiter
+            .apply(charges, mode, now)
+            .await
+            .map_err(LimitError::Limiter)?;
+        RateDecision::new(charges, &answer, now).map_err(LimitError::Limiter)
+    }
+}

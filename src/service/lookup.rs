@@ -1,0 +1,154 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Actor, KeyService, LifecycleError};
+use crate::access::TenantBinding;
+use crate::audit::AuditKind;
+use crate::key::{KeyHint, KeyId, KeyRecord, KeyStatus, OwnerId};
+use crate::store::{ListKeys, Page, UsageFilter};
+
+/// A ready-made question about the keys in the store.
+///
+/// ```
+/// use std::time::Duration;
+/// use keyward::service::Review;
+///
+/// let stale = Review::UnusedFor(Duration::from_secs(90 * 24 * 3600));
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Review {
+    /// Active keys whose current secret is older than the recommended age (see
+    /// [`KeyServiceBuilder::rotation_age`](super::KeyServiceBuilder::rotation_age)).
+    DueForRotation,
+    /// Active keys that end within that time.
+    ExpiringWithin(Duration),
+    /// Active keys that were never used.
+    NeverUsed,
+    /// Active keys that were used, but not for that long.
+    UnusedFor(Duration),
+    /// Active keys whose grant allows managing keys.
+    AdminKeys,
+    /// All keys of an owner, whatever their state.
+    OfOwner(OwnerId),
+}
+
+impl KeyService {
+    /// Returns a key's record.
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError::NotFound`] for an unknown id, and for one the actor may not know of;
+    /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
+    pub async fn get(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
+        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
+        self.visible(actor, id).await
+    }
+
+    /// Returns one page of keys, newest first.
+    ///
+    /// A key that acts sees its own tenant's only, whatever the query says.
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
+    pub async fn list(&self, actor: &Actor, query: ListKeys) -> Result<Page, LifecycleError> {
+        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
+        let query = self.within_tenant(actor, query)?;
+        let mut page = self.inner.store.list(&query).await?;
+        page.records
+            .retain(|record| actor.sees(&self.inner.policy, record));
+        Ok(page)
+    }
+
+    fn within_tenant(&self, actor: &Actor, query: ListKeys) -> Result<ListKeys, LifecycleError> {
+        let Some(own) = actor.verified_key() else {
+            return Ok(query);
+        };
+        match (&own.record().tenant, &query.tenant) {
+            (TenantBinding::Tenant(own), Some(asked)) if own != asked => {
+                Err(LifecycleError::NotFound)
+            }
+            (TenantBinding::Tenant(own), _) => Ok(query.with_tenant(own.clone())),
+            (TenantBinding::Platform | TenantBinding::None, _) => Ok(query),
+        }
+    }
+
+    /// Answers a ready-made question, one page at a time: `page` gives the place to continue from and the page size.
+    ///
+    /// A page of [`Review::AdminKeys`] may be short and still have a next one, since it is picked from a page of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyService::list`].
+    pub async fn review(
+        &self,
+        actor: &Actor,
+        review: &Review,
+        page: ListKeys,
+    ) -> Result<Page, LifecycleError> {
+        let now = self.inner.clock.now();
+        let active = |query: ListKeys| query.with_status(KeyStatus::Active, now);
+        let query = match review {
+            Review::DueForRotation => active(page)
+                .with_rotated_before(now.saturating_sub(self.inner.settings.rotation_age)),
+            Review::ExpiringWithin(span) => {
+                active(page).with_expires_before(now.saturating_add(*span))
+            }
+            Review::NeverUsed => active(page).with_usage(UsageFilter::Never),
+            Review::UnusedFor(span) => {
+                active(page).with_usage(UsageFilter::NotSince(now.saturating_sub(*span)))
+            }
+            Review::AdminKeys => active(page),
+            Review::OfOwner(owner) => page.with_owner(owner.clone()),
+        };
+        let mut found = self.list(actor, query).await?;
+        if *review == Review::AdminKeys {
+            found.records.retain(|record| self.manages_keys(record));
+        }
+        Ok(found)
+    }
+
+    fn manages_keys(&self, record: &KeyRecord) -> bool {
+        self.inner
+            .policy
+            .grants(&record.subject(), &self.inner.settings.manage)
+    }
+
+    /// Returns the form of a key for lists: `pm_live_…a1B2`. Without a known hint the end is left out.
+    #[must_use]
+    pub fn hint(&self, record: &KeyRecord) -> KeyHint {
+        self.inner.format.hint(record.current.hint)
+    }
+
+    /// Removes a key that is revoked or expired from the store, for good.
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError::WrongState`] while the key could still be used; otherwise as [`KeyService::update`].
+    pub async fn delete(&self, actor: &Actor, id: &KeyId) -> Result<(), LifecycleError> {
+        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
+        let record = self.visible(actor, id).await?;
+        let now = self.inner.clock.now();
+        let state = record.status(now);
+        if matches!(state, KeyStatus::Active | KeyStatus::Disabled) {
+            return Err(LifecycleError::WrongState { state });
+        }
+        let recorded = self
+            .inner
+            .trail
+            .record(AuditKind::KeyDeleted, actor, &record, now, &[])
+            .await;
+        recorded.map_err(LifecycleError::Audit)?;
+        if let Err(error) = self.inner.store.delete(id, record.revision).await {
+            let error = LifecycleError::from(error);
+            self.inner
+                .trail
+                .record_failure(AuditKind::KeyDeleted, actor, &record, now, &error)
+                .await;
+            return Err(error);
+        }
+        self.inner.proofs.forget(id.as_str());
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::change::{Change, Decision};
+use super::{Actor, IssuedKey, KeyService, LifecycleError};
+use crate::audit::AuditKind;
+use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord, KeyStatus};
+use crate::time::Timestamp;
+
+/// When the old secret ends.
+///
+/// Never later than the key itself. Rotating again during a grace ends the older of the two old secrets at once: a key
+/// has at most two live ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Rotation {
+    /// With the call. For a secret that may have leaked.
+    AtOnce,
+    /// After a grace; 24 hours ([`Rotation::USUAL_GRACE`]) are usual.
+    Grace(Duration),
+    /// When the new one is first used, and after that time at the latest: the client can try the new one before the
+    /// old one goes.
+    UntilFirstUse(Duration),
+}
+
+impl Rotation {
+    /// A day: every deployment that reads its keys at start-up has had a chance to restart.
+    pub const USUAL_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn end(self, now: Timestamp, key_ends: Option<Timestamp>) -> CredentialEnd {
+        let capped = |wait| {
+            let end = now.saturating_add(wait);
+            key_ends.map_or(end, |key_ends| end.min(key_ends))
+        };
+        match self {
+            Self::AtOnce => CredentialEnd::At(now),
+            Self::Grace(wait) => CredentialEnd::At(capped(wait)),
+            Self::UntilFirstUse(latest) => CredentialEnd::OnSuccessorUse(capped(latest)),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AtOnce => "at_once",
+            Self::Grace(_) => "grace",
+            Self::UntilFirstUse(_) => "until_first_use",
+        }
+    }
+}
+
+impl KeyService {
+    /// Gives a key a new secret. Id, settings, limits and history stay.
+    ///
+    /// Of several rotations that run at the same time one succeeds; the others get [`LifecycleError::Contended`], so a
+    /// retried rotation cannot leave two successors.
+    ///
+    /// # Errors
+    ///
+    /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
+    ///   [`LifecycleError::ExceedsActor`]: the actor may not;
+    /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;
+    /// * [`LifecycleError::Contended`]: it was rotated meanwhile;
+    /// * [`LifecycleError::Audit`], [`LifecycleError::Overloaded`], [`LifecycleError::Unavailable`]: out of order.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future may leave a rotated key whose new plaintext nobody has: rotate it again.
+    pub async fn rotate(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        rotation: Rotation,
+    ) -> Result<IssuedKey, LifecycleError> {
+        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
+        let before = self.visible(actor, id).await?;
+        check_rotatable(&before, self.inner.clock.now())?;
+        let generated = self.inner.format.generate_for(*id, &*self.inner.random);
+        let generated = generated.map_err(LifecycleError::unavailable)?;
+        let fresh = self
+            .new_credential(&generated, self.inner.clock.now())
+            .await?;
+        let changed = self
+            .change(
+                Change::new(actor, id, AuditKind::KeyRotated),
+                |record, now| {
+                    if record.current.generation != before.current.generation {
+                        return Err(LifecycleError::Contended);
+                    }
+                    check_rotatable(record, now)?;
+                    actor.encloses(&self.inner.policy, record)?;
+                    let details = vec![("rotation", rotation.name().to_owned())];
+                    Ok(Decision::Change(
+                        Box::new(rotated(record, &fresh, rotation, now)),
+                        details,
+                    ))
+                },
+            )
+            .await?;
+        let hint = generated.hint();
+        Ok(IssuedKey::new(generated.into_key(), hint, changed.record))
+    }
+
+    /// The new secret was used: the old one has had its time. A failure leaves it to the next use, or to its deadline.
+    pub(super) async fn retire_previous(&self, record: &Arc<KeyRecord>, now: Timestamp) {
+        let used = record.current.generation;
+        let change = Change::new(&self.inner.itself, &record.id, AuditKind::KeyRotated);
+        let outcome = self
+            .change(change, |record, _| {
+                let mut next = record.clone();
+                match &mut next.previous {
+                    Some(previous)
+                        if record.current.generation == used && previous.is_live(now) =>
+                    {
+                        previous.end = CredentialEnd::At(now);
+                    }
+                    Some(_) | None => return Ok(Decision::Nothing),
+                }
+                Ok(Decision::Change(
+                    Box::new(next),
+                    vec![("rotation", "successor_used".to_owned())],
+                ))
+            })
+            .await;
+        if outcome.is_err() {
+            self.inner.counters.retirement_failed();
+        }
+    }
+}
+
+fn check_rotatable(record: &KeyRecord, now: Timestamp) -> Result<(), LifecycleError> {
+    match record.status(now) {
+        KeyStatus::Active | KeyStatus::Disabled => Ok(()),
+        state @ (KeyStatus::Revoked | KeyStatus::Expired) => {
+            Err(LifecycleError::WrongState { state })
+        }
+    }
+}
+
+fn rotated(
+    record: &KeyRecord,
+    fresh: &Credential,
+    rotation: Rotation,
+    now: Timestamp,
+) -> KeyRecord {
+    let mut next = record.clone();
+    let mut old = record.current.clone();
+    let end = rotation.end(now, record.expires_at);
+    // A deadline that the old secret had already is not extended by a later rotation.
+    old.end = match old.end.deadline() {
+        Some(known) if end.deadline().is_some_and(|end| known < end) => CredentialEnd::At(known),
+        Some(_) | None => end,
+    };
+    next.current = fresh.clone();
+    next.current.generation = record.current.generation.next();
+    next.previous = Some(old);
+    next
+}

@@ -1,0 +1,123 @@
+use std::sync::Arc;
+
+use super::change::{Change, Changed, Decision, WithoutAudit};
+use super::{Actor, KeyService, LifecycleError, validate};
+use crate::audit::{AuditError, AuditKind};
+use crate::key::{KeyId, KeyRecord, KeyStatus, Revocation};
+
+/// A revocation that took effect.
+#[derive(Debug)]
+#[must_use]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The record as it is now.
+    pub record: Arc<KeyRecord>,
+    /// Why the audit trail has no event of it, if so. The key is revoked all the same: write it down elsewhere.
+    pub unaudited: Option<AuditError>,
+}
+
+impl KeyService {
+    /// Ends a key for good, both its secrets, from the moment the call returns, in every process.
+    ///
+    /// Revoking a revoked key changes nothing and succeeds with the first revocation. If the audit trail cannot be
+    /// written the revocation still takes effect, and [`Revoked::unaudited`] says why its event is missing.
+    ///
+    /// # Errors
+    ///
+    /// * [`LifecycleError::Invalid`]: no reason, or one above 1024 bytes;
+    /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`]: the actor may not;
+    /// * [`LifecycleError::Contended`], [`LifecycleError::Unavailable`]: the key may still be live, try again.
+    pub async fn revoke(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        reason: &str,
+    ) -> Result<Revoked, LifecycleError> {
+        validate::text("reason", reason, 1, validate::LONG_TEXT)?;
+        let change = Change {
+            without_audit: WithoutAudit::Proceed,
+            ..Change::new(actor, id, AuditKind::KeyRevoked)
+        };
+        let changed = self
+            .change(change, |record, now| {
+                if record.revocation.is_some() {
+                    return Ok(Decision::Nothing);
+                }
+                let mut next = record.clone();
+                next.revocation = Some(Revocation::new(
+                    now,
+                    actor.reference().clone(),
+                    reason.to_owned(),
+                ));
+                Ok(Decision::Change(
+                    Box::new(next),
+                    vec![("reason", reason.to_owned())],
+                ))
+            })
+            .await?;
+        self.inner.proofs.forget(id.as_str());
+        Ok(Revoked {
+            record: changed.record,
+            unaudited: changed.unaudited,
+        })
+    }
+
+    /// Switches a key off until it is switched on again. One that is off stays off.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key.
+    pub async fn disable(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+    ) -> Result<Arc<KeyRecord>, LifecycleError> {
+        self.switch(actor, id, true).await
+    }
+
+    /// Switches a key on again. One that is on stays on.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key.
+    pub async fn enable(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+    ) -> Result<Arc<KeyRecord>, LifecycleError> {
+        self.switch(actor, id, false).await
+    }
+
+    async fn switch(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        off: bool,
+    ) -> Result<Arc<KeyRecord>, LifecycleError> {
+        let kind = if off {
+            AuditKind::KeyDisabled
+        } else {
+            AuditKind::KeyEnabled
+        };
+        let Changed { record, .. } = self
+            .change(Change::new(actor, id, kind), |record, _| {
+                if record.revocation.is_some() {
+                    return Err(LifecycleError::WrongState {
+                        state: KeyStatus::Revoked,
+                    });
+                }
+                if record.disabled == off {
+                    return Ok(Decision::Nothing);
+                }
+                // Switching off needs no ceiling; switching on hands out what the key can do.
+                if !off {
+                    actor.encloses(&self.inner.policy, record)?;
+                }
+                let mut next = record.clone();
+                next.disabled = off;
+                Ok(Decision::Change(Box::new(next), Vec::new()))
+            })
+            .await?;
+        Ok(record)
+    }
+}

@@ -1,0 +1,238 @@
+//! The service's events: who, what, of which key, and never a secret.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
+use crate::access::{DenyReason, Requirement, TenantBinding};
+use crate::audit::{ActorRef, AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
+use crate::key::{KeyId, KeyRecord};
+use crate::rate_limit::RateDecision;
+use crate::time::Timestamp;
+
+/// Writes the service's events through one recorder.
+#[derive(Debug)]
+pub(super) struct Trail {
+    recorder: AuditRecorder,
+}
+
+/// What an event says of the request it happened in. Owned, because the event is built by the writer later.
+struct Origin {
+    client: Option<IpAddr>,
+    request_id: Option<Box<str>>,
+    user_agent: Option<Box<str>>,
+}
+
+impl Trail {
+    pub(super) const fn new(recorder: AuditRecorder) -> Self {
+        Self { recorder }
+    }
+
+    pub(super) const fn recorder(&self) -> &AuditRecorder {
+        &self.recorder
+    }
+
+    /// Writes a life-cycle event durably.
+    pub(super) async fn record(
+        &self,
+        kind: AuditKind,
+        actor: &Actor,
+        record: &KeyRecord,
+        now: Timestamp,
+        details: &[(&'static str, String)],
+    ) -> Result<(), AuditError> {
+        self.recorder
+            .record(life_cycle(kind, actor, record, now, details))
+            .await
+    }
+
+    /// Writes that an operation failed after its event had been written. If that fails too the recorder counts it.
+    pub(super) async fn record_failure(
+        &self,
+        kind: AuditKind,
+        actor: &Actor,
+        record: &KeyRecord,
+        now: Timestamp,
+        error: &LifecycleError,
+    ) {
+        let event = life_cycle(kind, actor, record, now, &[]).with_failure(error.code());
+        drop(self.recorder.record(event).await);
+    }
+
+    pub(super) async fn authenticated(&self, key: &VerifiedKey) {
+        let key = key.clone();
+        let event = Pending::deferred(move || {
+            let event = AuditEvent::new(AuditKind::AuthenticationSucceeded, key.verified_at());
+            of_key(event, &key).with_detail("generation", u64::from(key.generation().number()))
+        });
+        self.recorder.enqueue_or_wait(event).await;
+    }
+
+    pub(super) async fn rejected(
+        &self,
+        id: Option<KeyId>,
+        record: Option<&Arc<KeyRecord>>,
+        rejection: &Rejection,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) {
+        self.failed(id, record.map(Arc::clone), rejection.code(), context, now)
+            .await;
+    }
+
+    /// Writes that a key could not be looked at.
+    pub(super) async fn unanswered(
+        &self,
+        id: Option<KeyId>,
+        error: &VerifyError,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) {
+        let code = if matches!(error, VerifyError::Overloaded { .. }) {
+            "overloaded"
+        } else {
+            "unavailable"
+        };
+        self.failed(id, None, code, context, now).await;
+    }
+
+    async fn failed(
+        &self,
+        id: Option<KeyId>,
+        record: Option<Arc<KeyRecord>>,
+        code: &'static str,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) {
+        let origin = Origin::of(context);
+        let event = Pending::deferred(move || {
+            let event = AuditEvent::new(AuditKind::AuthenticationFailed, now).with_failure(code);
+            let event = match (record, id) {
+                (Some(record), _) => of_record(event, &record),
+                (None, Some(id)) => event.with_key_id(id.as_str()),
+                (None, None) => event,
+            };
+            origin.write(event)
+        });
+        self.recorder.enqueue_or_wait(event).await;
+    }
+
+    /// Writes that a key was refused for the first time because its time is over.
+    pub(super) fn expired(
+        &self,
+        record: &Arc<KeyRecord>,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) {
+        let (record, origin) = (Arc::clone(record), Origin::of(context));
+        self.recorder.enqueue(Pending::deferred(move || {
+            let event = AuditEvent::new(AuditKind::KeyExpired, now).with_failure("expired");
+            origin.write(of_record(event, &record))
+        }));
+    }
+
+    pub(super) fn permission_refused(
+        &self,
+        key: &VerifiedKey,
+        requirement: &Requirement,
+        reason: &DenyReason,
+        now: Timestamp,
+    ) {
+        let (key, requirement, reason) = (key.clone(), requirement.clone(), reason.clone());
+        self.recorder.enqueue(Pending::deferred(move || {
+            let event =
+                AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(reason.code());
+            of_key(event, &key)
+                .with_detail("required", requirement.to_string())
+                .with_detail("why", reason.to_string())
+        }));
+    }
+
+    pub(super) fn limit_hit(&self, key: &VerifiedKey, decision: &RateDecision, now: Timestamp) {
+        let (key, decision) = (key.clone(), decision.clone());
+        self.recorder.enqueue(Pending::deferred(move || {
+            let names: Vec<_> = decision
+                .denied()
+                .map(|state| state.name().to_owned())
+                .collect();
+            let event = AuditEvent::new(AuditKind::LimitHit, now).with_failure("rate_limited");
+            of_key(event, &key).with_detail("quotas", names.join(" "))
+        }));
+    }
+}
+
+impl Origin {
+    fn of(context: &RequestContext<'_>) -> Self {
+        Self {
+            client: context.client(),
+            request_id: context.request_id().map(Into::into),
+            user_agent: context.user_agent().map(Into::into),
+        }
+    }
+
+    fn write(&self, event: AuditEvent) -> AuditEvent {
+        write_origin(
+            event,
+            self.client,
+            self.request_id.as_deref(),
+            self.user_agent.as_deref(),
+        )
+    }
+}
+
+fn write_origin(
+    mut event: AuditEvent,
+    client: Option<IpAddr>,
+    request_id: Option<&str>,
+    user_agent: Option<&str>,
+) -> AuditEvent {
+    if let Some(client) = client {
+        event = event.with_client_ip(client);
+    }
+    if let Some(id) = request_id {
+        event = event.with_request_id(id);
+    }
+    if let Some(agent) = user_agent {
+        event = event.with_user_agent(agent);
+    }
+    event
+}
+
+/// The parts of an event that come from a verified key and its request.
+pub(crate) fn of_key(event: AuditEvent, key: &VerifiedKey) -> AuditEvent {
+    let event = of_record(event, key.record()).with_actor(ActorRef::key(key.id().as_str()));
+    write_origin(event, key.client(), key.request_id(), key.user_agent())
+}
+
+fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
+    let mut event = event
+        .with_key_id(record.id.as_str())
+        .with_owner(record.owner.as_str());
+    match &record.tenant {
+        TenantBinding::Tenant(tenant) => event = event.with_tenant(tenant.as_str()),
+        TenantBinding::Platform => event = event.with_detail("tenant_binding", "platform"),
+        TenantBinding::None => {}
+    }
+    if let Some(role) = record.grant.role() {
+        event = event.with_role(role.as_str());
+    }
+    event
+}
+
+fn life_cycle(
+    kind: AuditKind,
+    actor: &Actor,
+    record: &KeyRecord,
+    now: Timestamp,
+    details: &[(&'static str, String)],
+) -> AuditEvent {
+    let mut event =
+        of_record(AuditEvent::new(kind, now), record).with_actor(actor.audit_reference());
+    if let Some(key) = actor.verified_key() {
+        event = write_origin(event, key.client(), key.request_id(), key.user_agent());
+    }
+    for (name, value) in details {
+        event = event.with_detail(*name, value.clone());
+    }
+    event
+}

@@ -1,0 +1,77 @@
+//! Last uses, gathered off the request path and written in batches.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::key::{Generation, KeyId};
+use crate::store::{KeyStore, StoreError, Usage};
+use crate::sync::{Mutex, lock};
+use crate::time::Timestamp;
+
+/// Keys used at the same moment rarely meet at 16 locks.
+const SHARDS: usize = 16;
+/// What one write to the store carries at most: long enough to be worth a transaction, short enough not to hold one.
+const BATCH: usize = 500;
+
+/// Which keys were used since the last flush. One entry a key and generation, however often it was used.
+#[derive(Debug)]
+pub(super) struct UsageLog {
+    shards: Vec<Mutex<HashMap<(KeyId, Generation), (Timestamp, Option<IpAddr>)>>>,
+}
+
+impl UsageLog {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect(),
+        }
+    }
+
+    /// Notes a use. Never blocks on anything but another note.
+    pub(super) fn note(
+        &self,
+        id: KeyId,
+        generation: Generation,
+        at: Timestamp,
+        from: Option<IpAddr>,
+    ) {
+        // The id is random, so its last byte spreads as well as any hash of it.
+        let place = usize::from(id.as_str().bytes().last().unwrap_or(0)) % SHARDS;
+        let Some(shard) = self.shards.get(place) else {
+            return;
+        };
+        let mut shard = lock(shard);
+        let entry = shard.entry((id, generation)).or_insert((at, from));
+        if entry.0 <= at {
+            *entry = (at, from);
+        }
+    }
+
+    fn take(&self) -> Vec<Usage> {
+        let mut taken = Vec::new();
+        for shard in &self.shards {
+            let shard = std::mem::take(&mut *lock(shard));
+            taken.extend(
+                shard
+                    .into_iter()
+                    .map(|((id, generation), (at, from))| Usage::new(id, generation, at, from)),
+            );
+        }
+        taken
+    }
+
+    /// Writes what was noted. What the store does not take is noted again, for the next flush.
+    pub(super) async fn flush(&self, store: &Arc<dyn KeyStore>) -> Result<(), StoreError> {
+        let taken = self.take();
+        let mut outcome = Ok(());
+        for batch in taken.chunks(BATCH) {
+            if let Err(error) = store.record_usage(batch).await {
+                for used in batch {
+                    self.note(used.id, used.generation, used.at, used.from);
+                }
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+}

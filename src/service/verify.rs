@@ -1,0 +1,290 @@
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
+
+use super::fresh::{FreshRecord, Live};
+use super::prove::Proof;
+use super::{KeyService, Rejection, RequestContext, VerifiedKey, VerifyError};
+use crate::key::{CredentialEnd, Generation, KeyId, KeyRecord, ParsedKey};
+use crate::time::Timestamp;
+
+/// Some 200 kB.
+const REMEMBERED_EXPIRIES: usize = 10_000;
+
+/// What became of a presented key, and of which record, if one was found.
+struct Refused {
+    error: VerifyError,
+    id: Option<KeyId>,
+    record: Option<Arc<KeyRecord>>,
+}
+
+impl Refused {
+    fn new(error: impl Into<VerifyError>, id: KeyId) -> Self {
+        Self {
+            error: error.into(),
+            id: Some(id),
+            record: None,
+        }
+    }
+
+    fn of(rejection: Rejection, record: &Arc<KeyRecord>) -> Self {
+        Self {
+            error: rejection.into(),
+            id: Some(record.id),
+            record: Some(Arc::clone(record)),
+        }
+    }
+}
+
+impl KeyService {
+    /// Verifies a presented key.
+    ///
+    /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
+    /// read from the store in this call; the cheap part of the secret; the key's state; the proof, or the slow hash and
+    /// a second read of the record; then what the key is bound to (environment, owner, networks, certificate).
+    ///
+    /// A warmed verification costs one store read and one short MAC. The first one of a key in this process costs a
+    /// slow hash on the hash pool (about 0.3 s with bcrypt-12).
+    ///
+    /// ```
+    /// # use keyward::access::{AccessPolicy, Grant};
+    /// # use keyward::service::{Actor, IssueKey, KeyService, RequestContext};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = KeyService::builder(keyward::store::MemoryStore::new()).build()?;
+    /// # let actor = Actor::system("example")?;
+    /// # let request = IssueKey::new("acme".parse()?, "mailer", Grant::scopes(["send_email".parse()?])?);
+    /// # let issued = service.issue(&actor, request).await?;
+    /// let presented = issued.key().expose();
+    /// let key = service.verify(presented.as_bytes(), &RequestContext::new()).await?;
+    /// assert_eq!(key.owner().as_str(), "acme");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * [`VerifyError::Rejected`]: the key was looked at and is not accepted;
+    /// * [`VerifyError::Overloaded`]: the hash pool is full, nothing is known about the key;
+    /// * [`VerifyError::Unavailable`]: the store or a hook is out of order, nothing is known about the key.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing; a slow hash that has begun runs to its end on the pool.
+    pub async fn verify(
+        &self,
+        presented: &[u8],
+        context: &RequestContext<'_>,
+    ) -> Result<VerifiedKey, VerifyError> {
+        let now = self.inner.clock.now();
+        match self.examine(presented, context, now).await {
+            Ok(verified) => {
+                self.accepted(&verified).await;
+                Ok(verified)
+            }
+            Err(refused) => {
+                self.refused(&refused, context, now).await;
+                Err(refused.error)
+            }
+        }
+    }
+
+    async fn examine(
+        &self,
+        presented: &[u8],
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) -> Result<VerifiedKey, Refused> {
+        let parsed = self
+            .inner
+            .format
+            .parse(presented)
+            .map_err(|error| Refused {
+                error: Rejection::Malformed(error).into(),
+                id: None,
+                record: None,
+            })?;
+        let id = parsed.id();
+        self.pass_gate(&id, context.client(), now)?;
+        let live = self.read_and_judge(&parsed, now).await?;
+        let (live, generation) = self.prove(live, &parsed, context.client(), now).await?;
+        self.check_bindings(live.record(), context).await?;
+        let live = self.end_predecessor(live, generation, now).await;
+        Ok(VerifiedKey::new(
+            live.into_record(),
+            generation,
+            now,
+            context,
+        ))
+    }
+
+    /// SECURITY: a proven key is never held up here, so that nobody can lock its owner out by failing.
+    fn pass_gate(&self, id: &KeyId, client: Option<IpAddr>, now: Timestamp) -> Result<(), Refused> {
+        let Some((gate, client)) = self.inner.gate.as_ref().zip(client) else {
+            return Ok(());
+        };
+        match gate.blocked(client, now) {
+            Some(retry_after) if !self.inner.proofs.knows(id.as_str()) => {
+                Err(Refused::new(Rejection::Throttled { retry_after }, *id))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn read_and_judge(
+        &self,
+        parsed: &ParsedKey<'_>,
+        now: Timestamp,
+    ) -> Result<Live, Refused> {
+        let id = parsed.id();
+        let fresh = FreshRecord::read(&*self.inner.store, &id)
+            .await
+            .map_err(|error| Refused::new(VerifyError::unavailable(error), id))?
+            .ok_or_else(|| Refused::new(Rejection::UnknownKey, id))?;
+        fresh
+            .suspect(parsed, &self.inner.hashing)
+            .map_err(|rejection| Refused::new(rejection, id))?
+            .judge(now)
+            .map_err(|(rejection, record)| Refused::of(rejection, &record))
+    }
+
+    /// Returns the generation that the secret was proved to be, with the record on which that holds.
+    async fn prove(
+        &self,
+        live: Live,
+        parsed: &ParsedKey<'_>,
+        client: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(Live, Generation), Refused> {
+        let refuse = |error: VerifyError, live: &Live| Refused {
+            record: error
+                .rejection()
+                .is_none_or(|known| !known.is_failed_attempt())
+                .then(|| Arc::clone(live.record())),
+            ..Refused::new(error, parsed.id())
+        };
+        match self.prove_cheaply(&live, parsed) {
+            Ok(Proof::Known(generation)) => Ok((live, generation)),
+            Ok(Proof::Unknown) => {
+                let proven = self
+                    .prove_slowly(&live, parsed, client, now)
+                    .await
+                    .map_err(|error| refuse(error, &live))?;
+                // 0.3 s and a queue lie behind us: the state may be another now.
+                let now = self.inner.clock.now();
+                let again = self.read_and_judge(parsed, now).await?;
+                if !again.still_holds(&proven) {
+                    return Err(Refused::of(Rejection::Superseded, again.record()));
+                }
+                self.remember(&proven, parsed);
+                Ok((again, proven.generation))
+            }
+            Err(error) => Err(refuse(error, &live)),
+        }
+    }
+
+    async fn check_bindings(
+        &self,
+        record: &Arc<KeyRecord>,
+        context: &RequestContext<'_>,
+    ) -> Result<(), Refused> {
+        if record.environment != *self.inner.format.environment() {
+            return Err(Refused::of(Rejection::WrongEnvironment, record));
+        }
+        if let Some(owners) = &self.inner.owners {
+            let active = owners.is_active(&record.owner).await;
+            if !active.map_err(|error| Refused::new(VerifyError::Unavailable(error), record.id))? {
+                return Err(Refused::of(Rejection::OwnerInactive, record));
+            }
+        }
+        if let Some(networks) = &record.networks
+            && !context
+                .client()
+                .is_some_and(|client| networks.contains(client))
+        {
+            return Err(Refused::of(Rejection::NetworkRefused, record));
+        }
+        match (&record.certificate, context.certificate()) {
+            (None, _) => Ok(()),
+            (Some(bound), Some(shown)) if bound == shown => Ok(()),
+            (Some(_), Some(_)) => Err(Refused::of(Rejection::CertificateMismatch, record)),
+            (Some(_), None) => Err(Refused::of(Rejection::CertificateMissing, record)),
+        }
+    }
+
+    /// Ends the previous secret when the new one is used for the first time and the rotation asked for that.
+    async fn end_predecessor(&self, live: Live, used: Generation, now: Timestamp) -> Live {
+        let record = live.record();
+        let waiting = record.previous.as_ref().is_some_and(|previous| {
+            matches!(previous.end, CredentialEnd::OnSuccessorUse(_)) && previous.is_live(now)
+        });
+        if waiting && used == record.current.generation {
+            self.retire_previous(record, now).await;
+        }
+        live
+    }
+
+    async fn accepted(&self, verified: &VerifiedKey) {
+        self.inner.usage.note(
+            verified.id(),
+            verified.generation(),
+            verified.verified_at(),
+            verified.client(),
+        );
+        if self.inner.settings.audit_successes {
+            self.inner.trail.authenticated(verified).await;
+        }
+    }
+
+    async fn refused(&self, refused: &Refused, context: &RequestContext<'_>, now: Timestamp) {
+        let Some(rejection) = refused.error.rejection() else {
+            self.inner
+                .trail
+                .unanswered(refused.id, &refused.error, context, now)
+                .await;
+            return;
+        };
+        if let (Some(gate), true) = (&self.inner.gate, rejection.is_failed_attempt()) {
+            let guessed = matches!(rejection, Rejection::WrongSecret)
+                .then_some(refused.id.as_ref())
+                .flatten();
+            gate.charge(context.client(), guessed, now);
+        }
+        if let Some(record) = &refused.record {
+            self.note_end(rejection, record, context, now);
+        }
+        self.inner
+            .trail
+            .rejected(refused.id, refused.record.as_ref(), rejection, context, now)
+            .await;
+    }
+
+    /// A key that has ended needs no proof any more; and the first refusal for its age is an event of its own.
+    fn note_end(
+        &self,
+        rejection: &Rejection,
+        record: &Arc<KeyRecord>,
+        context: &RequestContext<'_>,
+        now: Timestamp,
+    ) {
+        if !matches!(rejection, Rejection::Expired | Rejection::Revoked) {
+            return;
+        }
+        self.inner.proofs.forget(record.id.as_str());
+        if *rejection == Rejection::Expired && self.first_refusal(record.id) {
+            self.inner.trail.expired(record, context, now);
+        }
+    }
+
+    /// Once a process for as many keys as are remembered; beyond that an expiry may be written down again.
+    fn first_refusal(&self, id: KeyId) -> bool {
+        let mut known = self
+            .inner
+            .expired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED_EXPIRIES {
+            known.clear();
+        }
+        known.insert(id)
+    }
+}

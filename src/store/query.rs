@@ -1,0 +1,350 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::{RoleName, TenantId};
+use crate::key::{Environment, Generation, KeyId, KeyRecord, KeyStatus, OwnerId};
+use crate::time::Timestamp;
+
+/// A record to insert, with the condition under which it may be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InsertKey {
+    /// The record. Its revision and usage are stored as they are.
+    pub record: KeyRecord,
+    /// At most so many *active* keys of the owner, this one included, counted and inserted in one atomic step.
+    pub owner_limit: Option<u32>,
+}
+
+impl InsertKey {
+    /// Returns an unconditional insert.
+    #[must_use]
+    pub const fn new(record: KeyRecord) -> Self {
+        Self {
+            record,
+            owner_limit: None,
+        }
+    }
+
+    /// Inserts only while the owner has fewer than `limit` keys that are active at the record's `created_at`.
+    #[must_use]
+    pub const fn with_owner_limit(mut self, limit: u32) -> Self {
+        self.owner_limit = Some(limit);
+        self
+    }
+}
+
+/// One use of a key, to be written in a batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// The key.
+    pub id: KeyId,
+    /// The credential that was presented.
+    pub generation: Generation,
+    /// When.
+    pub at: Timestamp,
+    /// From where, if known.
+    pub from: Option<IpAddr>,
+}
+
+impl Usage {
+    /// Returns one use.
+    #[must_use]
+    pub const fn new(
+        id: KeyId,
+        generation: Generation,
+        at: Timestamp,
+        from: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            id,
+            generation,
+            at,
+            from,
+        }
+    }
+}
+
+/// Which records to list, newest first. Every filter that is set must hold.
+///
+/// ```
+/// use keyward::key::KeyStatus;
+/// use keyward::store::ListKeys;
+/// use keyward::time::Timestamp;
+///
+/// let query = ListKeys::new().with_owner("acme".parse().unwrap()).with_status(KeyStatus::Active, Timestamp::EPOCH);
+/// assert_eq!(query.limit, ListKeys::DEFAULT_LIMIT);
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ListKeys {
+    /// Keys of this owner.
+    pub owner: Option<OwnerId>,
+    /// Keys bound to this tenant.
+    pub tenant: Option<TenantId>,
+    /// Keys of this environment.
+    pub environment: Option<Environment>,
+    /// Keys with this role, narrowed by scopes or not.
+    pub role: Option<RoleName>,
+    /// Keys that have this status at that moment.
+    pub status: Option<(KeyStatus, Timestamp)>,
+    /// Keys with an expiry before this moment.
+    pub expires_before: Option<Timestamp>,
+    /// Keys created before this moment.
+    pub created_before: Option<Timestamp>,
+    /// Keys whose current secret was made before this moment.
+    pub rotated_before: Option<Timestamp>,
+    /// Keys by their last use.
+    pub usage: Option<UsageFilter>,
+    /// Only what comes after this place in the order.
+    pub after: Option<Cursor>,
+    /// At most so many; 1 to [`ListKeys::MAX_LIMIT`].
+    pub limit: u32,
+}
+
+/// How long a key has not been used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum UsageFilter {
+    /// It was never used.
+    Never,
+    /// It was used, but not since this moment.
+    NotSince(Timestamp),
+}
+
+impl ListKeys {
+    /// The page size unless another is asked for.
+    pub const DEFAULT_LIMIT: u32 = 100;
+    /// The largest page.
+    pub const MAX_LIMIT: u32 = 1000;
+
+    /// Returns the query for all keys, [`Self::DEFAULT_LIMIT`] a page.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            limit: Self::DEFAULT_LIMIT,
+            ..Self::default()
+        }
+    }
+
+    /// Lists keys of this owner.
+    #[must_use]
+    pub fn with_owner(mut self, owner: OwnerId) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Lists keys bound to this tenant.
+    #[must_use]
+    pub fn with_tenant(mut self, tenant: TenantId) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Lists keys of this environment.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Lists keys with this role.
+    #[must_use]
+    pub fn with_role(mut self, role: RoleName) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// Lists keys that have this status at `now`.
+    #[must_use]
+    pub const fn with_status(mut self, status: KeyStatus, now: Timestamp) -> Self {
+        self.status = Some((status, now));
+        self
+    }
+
+    /// Lists keys with an expiry before `moment`.
+    #[must_use]
+    pub const fn with_expires_before(mut self, moment: Timestamp) -> Self {
+        self.expires_before = Some(moment);
+        self
+    }
+
+    /// Lists keys created before `moment`.
+    #[must_use]
+    pub const fn with_created_before(mut self, moment: Timestamp) -> Self {
+        self.created_before = Some(moment);
+        self
+    }
+
+    /// Lists keys whose current secret was made before `moment`.
+    #[must_use]
+    pub const fn with_rotated_before(mut self, moment: Timestamp) -> Self {
+        self.rotated_before = Some(moment);
+        self
+    }
+
+    /// Lists keys by their last use.
+    #[must_use]
+    pub const fn with_usage(mut self, usage: UsageFilter) -> Self {
+        self.usage = Some(usage);
+        self
+    }
+
+    /// Continues after the end of an earlier page.
+    #[must_use]
+    pub const fn with_after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Asks for at most `limit` records, kept within 1 and [`Self::MAX_LIMIT`].
+    #[must_use]
+    pub fn with_limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Returns the page size within its bounds.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        usize::try_from(self.limit.clamp(1, Self::MAX_LIMIT)).unwrap_or(1)
+    }
+
+    /// Returns whether the record fits every filter and lies after the cursor: the meaning of the query, for stores
+    /// that filter in the process and for tests of those that do not.
+    #[must_use]
+    pub fn matches(&self, record: &KeyRecord) -> bool {
+        fn fits<T>(wanted: Option<&T>, test: impl FnOnce(&T) -> bool) -> bool {
+            wanted.is_none_or(test)
+        }
+        fits(self.owner.as_ref(), |owner| record.owner == *owner)
+            && fits(self.tenant.as_ref(), |tenant| {
+                record.tenant.tenant() == Some(tenant)
+            })
+            && fits(self.environment.as_ref(), |environment| {
+                record.environment == *environment
+            })
+            && fits(self.role.as_ref(), |role| record.grant.role() == Some(role))
+            && fits(self.status.as_ref(), |(status, now)| {
+                record.status(*now) == *status
+            })
+            && fits(self.expires_before.as_ref(), |moment| {
+                record.expires_at.is_some_and(|at| at < *moment)
+            })
+            && fits(self.created_before.as_ref(), |moment| {
+                record.created_at < *moment
+            })
+            && fits(self.rotated_before.as_ref(), |moment| {
+                record.current.created_at < *moment
+            })
+            && fits(self.usage.as_ref(), |usage| usage.matches(record))
+            && fits(self.after.as_ref(), |cursor| Cursor::of(record) < *cursor)
+    }
+}
+
+impl UsageFilter {
+    fn matches(self, record: &KeyRecord) -> bool {
+        match self {
+            Self::Never => record.last_used.is_none(),
+            Self::NotSince(moment) => record.last_used.is_some_and(|last| last.at < moment),
+        }
+    }
+}
+
+/// A place in the order of a list: by creation, then by id. Pages continue there whatever is inserted meanwhile.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Cursor {
+    created_at: Timestamp,
+    id: KeyId,
+}
+
+impl Cursor {
+    /// Returns the place of a record.
+    #[must_use]
+    pub const fn of(record: &KeyRecord) -> Self {
+        Self {
+            created_at: record.created_at,
+            id: record.id,
+        }
+    }
+
+    /// Returns when the record at this place was created.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// Returns the id of the record at this place.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+/// A cursor's text form is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a cursor of a key list")]
+#[non_exhaustive]
+pub struct CursorError;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created_at.as_micros(), self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (micros, id) = text.split_once('.').ok_or(CursorError)?;
+        let created_at = micros
+            .parse()
+            .map(Timestamp::from_micros)
+            .map_err(|_| CursorError)?;
+        Ok(Self {
+            created_at,
+            id: id.parse().map_err(|_| CursorError)?,
+        })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Page {
+    /// The records, newest first.
+    pub records: Vec<Arc<KeyRecord>>,
+    /// Where the next page begins; `None` when this is the last one.
+    pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// Returns a page of at most `size` of the records, which are in order and may hold one too many: that one tells
+    /// that there is a next page.
+    #[must_use]
+    pub fn cut(mut records: Vec<Arc<KeyRecord>>, size: usize) -> Self {
+        let more = records.len() > size;
+        records.truncate(size);
+        let next = records.last().filter(|_| more).map(|last| Cursor::of(last));
+        Self { records, next }
+    }
+}
