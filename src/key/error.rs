@@ -35,6 +35,24 @@ pub enum KeyParseError {
     Tag,
 }
 
+impl KeyParseError {
+    /// Returns a code that stays the same across versions, for logs and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Length => "malformed_length",
+            Self::Prefix => "malformed_prefix",
+            Self::WrongEnvironment => "wrong_environment",
+            Self::Style => "malformed_style",
+            Self::Character => "malformed_character",
+            Self::Checksum => "malformed_checksum",
+            Self::TagMissing => "tag_missing",
+            Self::TagUnexpected => "tag_unexpected",
+            Self::Tag => "tag_forged",
+        }
+    }
+}
+
 /// Why no key was made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

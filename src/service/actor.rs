@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{LifecycleError, VerifiedKey};
-use crate::access::{AccessPolicy, Permission, Requirement, Target, TenantBinding};
+use crate::access::{AccessPolicy, Permission, Requirement, Target, TenantBinding, TenantReach};
 use crate::key::{ActorRef, FactError, KeyRecord};
 
 /// Who performs a life-cycle operation.
@@ -123,7 +123,10 @@ impl Actor {
         };
         match &own.tenant {
             TenantBinding::Tenant(tenant) => record.tenant.tenant() == Some(tenant),
-            TenantBinding::Platform => policy.reaches_all_tenants(&own.grant),
+            TenantBinding::Platform => {
+                let role = own.grant.role().and_then(|name| policy.role(name));
+                role.is_some_and(|role| role.reach() == TenantReach::AllTenants)
+            }
             TenantBinding::None => record.tenant == TenantBinding::None,
         }
     }

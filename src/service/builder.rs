@@ -1,15 +1,8 @@
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
-
-use super::counters::Counters;
-use super::gate::{FailureBudget, FailureGate};
-use super::trail::Trail;
-use super::usage::UsageLog;
-use super::{Actor, Inner, KeyService, LimitPlan, OwnerStatus};
+use super::gate::FailureBudget;
+use super::{LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditError, AuditRecorder, AuditSink, MemorySink};
 use crate::hash::{HashBuildError, HashPool, Hashing, ProofMemory};
@@ -18,42 +11,6 @@ use crate::random::{OsRandom, RandomError, SecureRandom};
 use crate::rate_limit::{MAX_CHARGES, MemoryRateLimiter, Quota, QuotaError, RateLimiter, Tiers};
 use crate::store::KeyStore;
 use crate::time::{Clock, SystemClock};
-
-/// Why a service could not be built. Each of these is a mistake in configuration, or a broken generator.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// `build` must run inside a tokio runtime: usage and audit are written by tasks of it.
-    #[error("no tokio runtime")]
-    NoRuntime,
-    /// More quotas can meet in one request than a limiter takes at once.
-    #[error("{count} quotas can meet in one request, more than {MAX_CHARGES}")]
-    TooManyQuotas {
-        /// How many can meet.
-        count: usize,
-    },
-    /// The rotation age or the usage interval is zero.
-    #[error("`{setting}` must not be zero")]
-    Zero {
-        /// Which setting.
-        setting: &'static str,
-    },
-    /// The key format was refused.
-    #[error("the key format was refused")]
-    Format(#[from] KeyFormatError),
-    /// The hash set-up was refused.
-    #[error("the hash set-up was refused")]
-    Hash(#[from] HashBuildError),
-    /// A built-in quota was refused.
-    #[error("a quota was refused")]
-    Quota(#[from] QuotaError),
-    /// The audit recorder did not start.
-    #[error("the audit recorder did not start")]
-    Audit(#[from] AuditError),
-    /// The source of randomness failed.
-    #[error("no randomness")]
-    Random(#[from] RandomError),
-}
 
 /// 90 days, the age at which the common rule books want a secret changed.
 const ROTATION_AGE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -87,26 +44,26 @@ pub(super) struct Settings {
 #[derive(Debug)]
 #[must_use]
 pub struct KeyServiceBuilder {
-    store: Arc<dyn KeyStore>,
-    format: Option<KeyFormat>,
-    hashing: Option<Hashing>,
-    pool: Option<HashPool>,
-    proof_capacity: Option<usize>,
-    policy: AccessPolicy,
-    limits: Option<LimitPlan>,
-    limiter: Option<Arc<dyn RateLimiter>>,
-    failure_budget: Option<FailureBudget>,
-    no_failure_budget: bool,
-    recorder: Option<AuditRecorder>,
-    sink: Option<Arc<dyn AuditSink>>,
-    owners: Option<Arc<dyn OwnerStatus>>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn SecureRandom>,
-    usage_interval: Duration,
-    manage: Option<Permission>,
-    rotation_age: Duration,
-    strict: bool,
-    audit_successes: bool,
+    pub(super) store: Arc<dyn KeyStore>,
+    pub(super) format: Option<KeyFormat>,
+    pub(super) hashing: Option<Hashing>,
+    pub(super) pool: Option<HashPool>,
+    pub(super) proof_capacity: Option<usize>,
+    pub(super) policy: AccessPolicy,
+    pub(super) limits: Option<LimitPlan>,
+    pub(super) limiter: Option<Arc<dyn RateLimiter>>,
+    pub(super) failure_budget: Option<FailureBudget>,
+    pub(super) no_failure_budget: bool,
+    pub(super) recorder: Option<AuditRecorder>,
+    pub(super) sink: Option<Arc<dyn AuditSink>>,
+    pub(super) owners: Option<Arc<dyn OwnerStatus>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn SecureRandom>,
+    pub(super) usage_interval: Duration,
+    pub(super) manage: Option<Permission>,
+    pub(super) rotation_age: Duration,
+    pub(super) strict: bool,
+    pub(super) audit_successes: bool,
 }
 
 impl KeyServiceBuilder {
@@ -247,87 +204,8 @@ impl KeyServiceBuilder {
     }
 
     /// Returns the settings that weaken the service.
-    pub const fn dangerous(self) -> DangerousBuilder {
+    pub fn dangerous(self) -> DangerousBuilder {
         DangerousBuilder { builder: self }
-    }
-
-    /// Checks everything and starts the service.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`]; nothing is left running then.
-    pub fn build(self) -> Result<KeyService, BuildError> {
-        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        self.check()?;
-        let limits = match self.limits {
-            Some(plan) => plan,
-            None => LimitPlan::standard()?,
-        };
-        let count = limits.most_charges();
-        if count > MAX_CHARGES {
-            return Err(BuildError::TooManyQuotas { count });
-        }
-        let proofs = ProofMemory::builder();
-        let proofs = self
-            .proof_capacity
-            .map_or(proofs.clone(), |keys| proofs.capacity(keys))
-            .build(&*self.random)?;
-        let gate = match (self.failure_budget, self.no_failure_budget) {
-            (_, true) => None,
-            (Some(budget), false) => Some(budget),
-            (None, false) => Some(usual_budget()?),
-        };
-        let recorder = match (self.recorder, self.sink) {
-            (Some(recorder), _) => recorder,
-            (None, Some(sink)) => AuditRecorder::builder(sink).start()?,
-            (None, None) => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)).start()?,
-        };
-        let settings = Settings {
-            strict: self.strict,
-            audit_successes: self.audit_successes,
-            manage: self.manage.map_or_else(manage_keys, Ok)?,
-            rotation_age: self.rotation_age,
-        };
-        let service = KeyService::start(Inner {
-            store: self.store,
-            format: self
-                .format
-                .map_or_else(|| KeyFormat::builder().build(), Ok)?,
-            hashing: Arc::new(self.hashing.unwrap_or_default()),
-            pool: self.pool.map_or_else(|| HashPool::builder().build(), Ok)?,
-            proofs,
-            policy: self.policy,
-            limits,
-            limiter: self
-                .limiter
-                .unwrap_or_else(|| Arc::new(MemoryRateLimiter::new())),
-            gate: gate.map(|budget| FailureGate::new(MemoryRateLimiter::new(), budget)),
-            trail: Trail::new(recorder),
-            owners: self.owners,
-            clock: self.clock,
-            random: self.random,
-            usage: UsageLog::new(),
-            settings,
-            itself: Actor::itself(),
-            counters: Counters::default(),
-            expired: Mutex::default(),
-            improving: Arc::new(Semaphore::new(1)),
-            runtime,
-        });
-        service.write_usage_every(self.usage_interval);
-        Ok(service)
-    }
-
-    fn check(&self) -> Result<(), BuildError> {
-        for (setting, span) in [
-            ("rotation_age", self.rotation_age),
-            ("usage_interval", self.usage_interval),
-        ] {
-            if span.is_zero() {
-                return Err(BuildError::Zero { setting });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -340,7 +218,7 @@ pub struct DangerousBuilder {
 
 impl DangerousBuilder {
     /// Lets every address fail as often as it likes. For services behind something that throttles guessing itself.
-    pub const fn without_failure_budget(mut self) -> KeyServiceBuilder {
+    pub fn without_failure_budget(mut self) -> KeyServiceBuilder {
         self.builder.no_failure_budget = true;
         self.builder
     }

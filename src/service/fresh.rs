@@ -118,7 +118,7 @@ impl Live {
 fn cheap_check(credential: &Credential, presented: &ParsedKey<'_>, hashing: &Hashing) -> bool {
     let secret = presented.secret();
     if let Some(check) = &credential.check
-        && let Some(fits) = hashing.check_short(presented.id().as_str(), secret.expose(), check)
+        && let Some(fits) = hashing.check_short(presented.id().as_str(), secret.expose(), *check)
     {
         return fits;
     }

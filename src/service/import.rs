@@ -64,7 +64,7 @@ impl KeyService {
         let mut credential = Credential::new(digest, SecretOrigin::Imported, now);
         credential.hint = hint;
         let record =
-            settings.to_record(id, self.inner.format.environment(), credential, actor, now);
+            settings.to_record(id, &self.inner.format.environment(), credential, actor, now);
         actor.encloses(&self.inner.policy, &record)?;
         let limit = settings.owner_limit;
         match self

@@ -43,7 +43,7 @@ impl KeyService {
                         .as_ref()
                         .is_none_or(|check| check.version() != current)
             });
-        pepper_due || hashing.needs_upgrade(&proven.digest)
+        pepper_due || hashing.needs_upgrade(&proven.digest, proven.origin)
     }
 
     /// Replaces digest, proof and check of one credential, if it is still the one that was proved.
@@ -89,19 +89,22 @@ impl KeyService {
         let (id, proven) = (*id, proven.clone());
         let job = move || {
             let mut better = proven.clone();
-            if hashing.needs_upgrade(&proven.digest) {
+            if hashing.needs_upgrade(&proven.digest, proven.origin) {
                 better.digest = hashing.digest(id.as_str(), &secret, proven.origin, &*random)?;
             }
             if proven.origin == SecretOrigin::Generated {
-                better.proof = hashing.stored_proof(id.as_str(), &better.digest, &secret);
-                better.check = hashing.short_check(id.as_str(), &secret);
+                better.proof =
+                    hashing.stored_proof(id.as_str(), &better.digest, &secret, proven.origin);
+                better.check = hashing.short_check(id.as_str(), &secret, proven.origin);
             }
             Ok::<_, HashError>(better)
         };
-        self.inner
+        let job = self
+            .inner
             .pool
-            .submit(Lane::Suspicious, job)
-            .await
+            .submit(Lane::Doubtful, job)
+            .map_err(|_| ImproveError)?;
+        job.await
             .map_err(|_| ImproveError)?
             .map_err(|_| ImproveError)
     }

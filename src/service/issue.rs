@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::access::{Grant, Scope, TenantBinding};
 use crate::audit::AuditKind;
-use crate::hash::{Lane, PoolError, SecretOrigin};
+use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{
-    Credential, Environment, GeneratedKey, KeyHint, KeyId, KeyRecord, KeyStyle, Metadata, Networks,
-    OwnerId, SecretKey, Thumbprint,
+    Credential, Environment, GeneratedKey, KeyId, KeyRecord, Metadata, Networks, OwnerId,
+    SecretKey, Thumbprint,
 };
 use crate::store::{InsertKey, StoreError};
 use crate::time::Timestamp;
@@ -48,7 +48,6 @@ pub struct IssueKey {
     pub(super) justification: Option<String>,
     pub(super) expiry: Expiry,
     pub(super) owner_limit: Option<u32>,
-    pub(super) style: Option<KeyStyle>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +84,6 @@ impl IssueKey {
             justification: None,
             expiry: Expiry::Never,
             owner_limit: None,
-            style: None,
         }
     }
 
@@ -185,24 +183,18 @@ impl IssueKey {
         record.expires_at = self.expiry.moment(now);
         record
     }
-
-    /// Chooses a shape other than the service's usual one.
-    pub fn with_style(mut self, style: KeyStyle) -> Self {
-        self.style = Some(style);
-        self
-    }
 }
 
 /// A new plaintext, and the record of its key. The plaintext is nowhere else and cannot be had again.
 #[must_use = "the plaintext exists only here"]
 pub struct IssuedKey {
     key: SecretKey,
-    hint: KeyHint,
+    hint: String,
     record: Arc<KeyRecord>,
 }
 
 impl IssuedKey {
-    pub(super) const fn new(key: SecretKey, hint: KeyHint, record: Arc<KeyRecord>) -> Self {
+    pub(super) const fn new(key: SecretKey, hint: String, record: Arc<KeyRecord>) -> Self {
         Self { key, hint, record }
     }
 
@@ -214,7 +206,7 @@ impl IssuedKey {
 
     /// Returns the form for lists: `pm_live_…a1B2`.
     #[must_use]
-    pub const fn hint(&self) -> &KeyHint {
+    pub fn hint(&self) -> &str {
         &self.hint
     }
 
@@ -267,10 +259,10 @@ impl KeyService {
         let now = self.inner.clock.now();
         validate::issue(&request, &self.inner, now)?;
         for _ in 0..DRAWS {
-            let generated = self.draw(&request)?;
+            let generated = self.draw()?;
             let credential = self.new_credential(&generated, now).await?;
             let environment = self.inner.format.environment();
-            let record = request.to_record(generated.id(), environment, credential, actor, now);
+            let record = request.to_record(generated.id(), &environment, credential, actor, now);
             actor.encloses(&self.inner.policy, &record)?;
             match self
                 .store_new(
@@ -284,7 +276,7 @@ impl KeyService {
             {
                 Ok(record) => {
                     let hint = generated.hint();
-                    return Ok(IssuedKey::new(generated.into_key(), hint, record));
+                    return Ok(IssuedKey::new(generated.into_plaintext(), hint, record));
                 }
                 Err(StoreFailure::AlreadyExists) => {}
                 Err(StoreFailure::Other(error)) => return Err(error),
@@ -295,11 +287,10 @@ impl KeyService {
         ))
     }
 
-    fn draw(&self, request: &IssueKey) -> Result<GeneratedKey, LifecycleError> {
-        let format = &self.inner.format;
-        let style = request.style.unwrap_or_else(|| format.style());
-        format
-            .generate_styled(style, &*self.inner.random)
+    fn draw(&self) -> Result<GeneratedKey, LifecycleError> {
+        self.inner
+            .format
+            .generate(&*self.inner.random)
             .map_err(LifecycleError::unavailable)
     }
 
@@ -333,19 +324,21 @@ impl KeyService {
         let job = move || {
             let digest = hashing.digest(id.as_str(), &secret, origin, &*random)?;
             let mut credential = Credential::new(digest, origin, now);
-            if origin == SecretOrigin::Generated {
-                credential.proof = hashing.stored_proof(id.as_str(), &credential.digest, &secret);
-                credential.check = hashing.short_check(id.as_str(), &secret);
+            {
+                credential.proof =
+                    hashing.stored_proof(id.as_str(), &credential.digest, &secret, origin);
+                credential.check = hashing.short_check(id.as_str(), &secret, origin);
             }
             Ok::<_, crate::hash::HashError>(credential)
         };
-        match self.inner.pool.submit(Lane::Trusted, job).await {
-            Ok(credential) => credential.map_err(LifecycleError::unavailable),
-            Err(PoolError::Overloaded { retry_after }) => {
-                Err(LifecycleError::Overloaded { retry_after })
-            }
-            Err(other) => Err(LifecycleError::unavailable(other)),
-        }
+        let job = self.inner.pool.submit(Lane::Trusted, job);
+        let overloaded = |full: Overloaded| LifecycleError::Overloaded {
+            retry_after: full.retry_after,
+        };
+        job.map_err(overloaded)?
+            .await
+            .map_err(LifecycleError::unavailable)?
+            .map_err(LifecycleError::unavailable)
     }
 
     /// Audit first, then the store.

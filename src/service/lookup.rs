@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Actor, KeyService, LifecycleError};
-use crate::access::TenantBinding;
+use crate::access::{Requirement, Target, TenantBinding};
 use crate::audit::AuditKind;
-use crate::key::{KeyHint, KeyId, KeyRecord, KeyStatus, OwnerId};
+use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId};
 use crate::store::{ListKeys, Page, UsageFilter};
 
 /// A ready-made question about the keys in the store.
@@ -110,15 +110,18 @@ impl KeyService {
     }
 
     fn manages_keys(&self, record: &KeyRecord) -> bool {
+        let manage = Requirement::permission(self.inner.settings.manage.clone());
         self.inner
             .policy
-            .grants(&record.subject(), &self.inner.settings.manage)
+            .evaluate(&record.subject(), &manage, &Target::Service)
+            .is_allowed()
     }
 
-    /// Returns the form of a key for lists: `pm_live_…a1B2`. Without a known hint the end is left out.
+    /// Returns the form of a key for lists: `pm_live_…a1B2`, or `None` if its end is not known, as with
+    /// some imported keys.
     #[must_use]
-    pub fn hint(&self, record: &KeyRecord) -> KeyHint {
-        self.inner.format.hint(record.current.hint)
+    pub fn hint(&self, record: &KeyRecord) -> Option<String> {
+        record.current.hint.map(|tail| self.inner.format.hint(tail))
     }
 
     /// Removes a key that is revoked or expired from the store, for good.

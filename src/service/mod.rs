@@ -5,6 +5,7 @@
 //! [`KeyService::builder`] and share its clones.
 
 mod actor;
+mod assemble;
 mod authorize;
 mod builder;
 mod change;
@@ -39,7 +40,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 pub use actor::Actor;
-pub use builder::{BuildError, DangerousBuilder, KeyServiceBuilder};
+pub use assemble::BuildError;
+pub use builder::{DangerousBuilder, KeyServiceBuilder};
 pub use context::RequestContext;
 pub use counters::ServiceCounters;
 pub use error::LifecycleError;
@@ -57,7 +59,7 @@ pub use verified::VerifiedKey;
 
 use crate::access::AccessPolicy;
 use crate::audit::{AuditCounters, AuditError, AuditRecorder};
-use crate::hash::{HashPool, HashPoolStats, Hashing, ProofMemory};
+use crate::hash::{HashError, HashPool, HashPoolStats, Hashing, ProofMemory, SingleFlight};
 use crate::key::{KeyFormat, KeyId};
 use crate::random::SecureRandom;
 use crate::rate_limit::RateLimiter;
@@ -79,6 +81,7 @@ struct Inner {
     hashing: Arc<Hashing>,
     pool: HashPool,
     proofs: ProofMemory,
+    flights: SingleFlight<Result<bool, HashError>>,
     policy: AccessPolicy,
     limits: LimitPlan,
     limiter: Arc<dyn RateLimiter>,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::fresh::Live;
 use super::{KeyService, Rejection, VerifyError};
-use crate::hash::{HashError, Lane, Plan, PoolError, ProofTag, SecretOrigin};
+use crate::hash::{HashError, Lane, Overloaded, Plan, PoolError, ProofTag, SecretOrigin};
 use crate::key::{Credential, Generation, ParsedKey};
 use crate::time::Timestamp;
 
@@ -82,16 +82,25 @@ impl KeyService {
         let secret = Zeroizing::new(parsed.secret().expose().to_vec());
         let whole = Zeroizing::new(parsed.whole().to_vec());
         let job = move || hashing.verify(id.as_str(), &secret, &whole, &digest);
-        let outcome = if self.inner.settings.strict {
-            self.inner
+        let job = if self.inner.settings.strict {
+            let alone = self
+                .inner
                 .pool
-                .submit_exclusive(id.as_str(), lane, job)
-                .await
+                .exclusive(parsed.id().as_str())
+                .map_err(overloaded)?;
+            self.inner.pool.submit(lane, move || {
+                let outcome = job();
+                drop(alone);
+                outcome
+            })
         } else {
             let tag = self.tag(credential, parsed);
-            self.inner.pool.submit_shared(tag, lane, job).await
+            self.inner.flights.submit(&self.inner.pool, &tag, lane, job)
         };
-        outcome.map_err(pool_error)?.map_err(unusable_digest)
+        job.map_err(overloaded)?
+            .await
+            .map_err(pool_error)?
+            .map_err(unusable_digest)
     }
 
     fn hash_now(
@@ -129,10 +138,12 @@ impl KeyService {
             return false;
         };
         let (id, secret) = (parsed.id(), parsed.secret());
-        let proven =
-            self.inner
-                .hashing
-                .check_proof(id.as_str(), &credential.digest, secret.expose(), proof);
+        let proven = self.inner.hashing.check_stored_proof(
+            id.as_str(),
+            &credential.digest,
+            secret.expose(),
+            proof,
+        );
         if proven == Some(true) {
             self.remember(credential, parsed);
             return true;
@@ -149,9 +160,14 @@ impl KeyService {
     pub(super) fn remember(&self, credential: &Credential, parsed: &ParsedKey<'_>) {
         if self.may_remember(credential) {
             let tag = self.tag(credential, parsed);
-            self.inner
-                .proofs
-                .remember(parsed.id().as_str(), credential.generation.number(), tag);
+            let generation = credential.generation.number();
+            // A full memory and an older generation are both no reason to refuse: the next use pays the hash.
+            let _ = self.inner.proofs.remember(
+                parsed.id().as_str(),
+                generation,
+                &tag,
+                credential.origin,
+            );
         }
         self.improve_later(credential, parsed);
     }
@@ -166,24 +182,30 @@ impl KeyService {
 
     fn lane(&self, client: Option<IpAddr>, parsed: &ParsedKey<'_>, now: Timestamp) -> Lane {
         match &self.inner.gate {
-            Some(gate) if gate.suspicious(client, &parsed.id(), now) => Lane::Suspicious,
+            Some(gate) if gate.suspicious(client, &parsed.id(), now) => Lane::Doubtful,
             Some(_) | None => Lane::Trusted,
         }
     }
 }
 
+fn overloaded(full: Overloaded) -> VerifyError {
+    VerifyError::Overloaded {
+        retry_after: full.retry_after,
+    }
+}
+
 fn pool_error(error: PoolError) -> VerifyError {
     match error {
-        PoolError::Overloaded { retry_after } => VerifyError::Overloaded { retry_after },
+        PoolError::Overloaded(full) => overloaded(full),
         other => VerifyError::unavailable(other),
     }
 }
 
 /// A digest that nobody can check is refused; a pepper that this process lacks is the operator's mistake, not the key's.
 fn unusable_digest(error: HashError) -> VerifyError {
-    if error.is_configuration() {
-        VerifyError::unavailable(error)
-    } else {
+    if error.is_digest_fault() {
         Rejection::UnusableDigest.into()
+    } else {
+        VerifyError::unavailable(error)
     }
 }

@@ -97,7 +97,11 @@ impl KeyService {
             )
             .await?;
         let hint = generated.hint();
-        Ok(IssuedKey::new(generated.into_key(), hint, changed.record))
+        Ok(IssuedKey::new(
+            generated.into_plaintext(),
+            hint,
+            changed.record,
+        ))
     }
 
     /// The new secret was used: the old one has had its time. A failure leaves it to the next use, or to its deadline.

@@ -187,7 +187,7 @@ impl KeyService {
         record: &Arc<KeyRecord>,
         context: &RequestContext<'_>,
     ) -> Result<(), Refused> {
-        if record.environment != *self.inner.format.environment() {
+        if record.environment != self.inner.format.environment() {
             return Err(Refused::of(Rejection::WrongEnvironment, record));
         }
         if let Some(owners) = &self.inner.owners {

@@ -1,0 +1,159 @@
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::builder::{KeyServiceBuilder, Settings};
+use super::counters::Counters;
+use super::gate::{FailureBudget, FailureGate};
+use super::trail::Trail;
+use super::usage::UsageLog;
+use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
+use crate::access::NameError;
+use crate::audit::{AuditError, AuditRecorder, MemorySink};
+use crate::hash::{HashBuildError, HashPool, ProofMemory, SingleFlight};
+use crate::key::{FactError, KeyFormat, KeyFormatError};
+use crate::random::RandomError;
+use crate::rate_limit::{MAX_CHARGES, MemoryRateLimiter, Quota, QuotaError};
+
+/// Why a service could not be built. Each of these is a mistake in configuration, or a broken generator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// `build` must run inside a tokio runtime: usage and audit are written by tasks of it.
+    #[error("no tokio runtime")]
+    NoRuntime,
+    /// More quotas can meet in one request than a limiter takes at once.
+    #[error("{count} quotas can meet in one request, more than {MAX_CHARGES}")]
+    TooManyQuotas {
+        /// How many can meet.
+        count: usize,
+    },
+    /// The rotation age or the usage interval is zero.
+    #[error("`{setting}` must not be zero")]
+    Zero {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// The key format was refused.
+    #[error("the key format was refused")]
+    Format(#[from] KeyFormatError),
+    /// The hash set-up was refused.
+    #[error("the hash set-up was refused")]
+    Hash(#[from] HashBuildError),
+    /// A built-in quota was refused.
+    #[error("a quota was refused")]
+    Quota(#[from] QuotaError),
+    /// The audit recorder did not start.
+    #[error("the audit recorder did not start")]
+    Audit(#[from] AuditError),
+    /// A built-in name was refused.
+    #[error("a name was refused")]
+    Name(#[from] FactError),
+    /// A built-in permission was refused.
+    #[error("a permission was refused")]
+    Permission(#[from] NameError),
+    /// A built-in tier was refused.
+    #[error("a tier was refused")]
+    Tier(#[from] UnknownTier),
+    /// The operating system gave no thread for the hash pool.
+    #[error("no thread for slow hashes")]
+    Thread(#[from] std::io::Error),
+    /// The source of randomness failed.
+    #[error("no randomness")]
+    Random(#[from] RandomError),
+}
+
+/// What the in-memory trail keeps when no sink is set: enough to look at, and bounded.
+const DEFAULT_TRAIL: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+impl KeyServiceBuilder {
+    /// Checks everything and starts the service.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`]; nothing is left running then.
+    pub fn build(self) -> Result<KeyService, BuildError> {
+        let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        self.check()?;
+        let limits = match self.limits {
+            Some(plan) => plan,
+            None => LimitPlan::standard()?,
+        };
+        let count = limits.most_charges();
+        if count > MAX_CHARGES {
+            return Err(BuildError::TooManyQuotas { count });
+        }
+        let capacity = self.proof_capacity.unwrap_or(ProofMemory::DEFAULT_CAPACITY);
+        let proofs = ProofMemory::with_capacity(capacity, &*self.random)?;
+        let gate = match (self.failure_budget, self.no_failure_budget) {
+            (_, true) => None,
+            (Some(budget), false) => Some(budget),
+            (None, false) => Some(usual_budget()?),
+        };
+        let recorder = match (self.recorder, self.sink) {
+            (Some(recorder), _) => recorder,
+            (None, Some(sink)) => AuditRecorder::builder(sink).start()?,
+            (None, None) => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)).start()?,
+        };
+        let settings = Settings {
+            strict: self.strict,
+            audit_successes: self.audit_successes,
+            manage: self.manage.map_or_else(|| "manage_keys".parse(), Ok)?,
+            rotation_age: self.rotation_age,
+        };
+        let service = KeyService::start(Inner {
+            store: self.store,
+            format: self
+                .format
+                .map_or_else(|| KeyFormat::builder().build(), Ok)?,
+            hashing: Arc::new(self.hashing.unwrap_or_default()),
+            pool: self.pool.map_or_else(|| HashPool::builder().build(), Ok)?,
+            proofs,
+            flights: SingleFlight::new(),
+            policy: self.policy,
+            limits,
+            limiter: self
+                .limiter
+                .unwrap_or_else(|| Arc::new(MemoryRateLimiter::new())),
+            gate: gate.map(|budget| FailureGate::new(MemoryRateLimiter::new(), budget)),
+            trail: Trail::new(recorder),
+            owners: self.owners,
+            clock: self.clock,
+            random: self.random,
+            usage: UsageLog::new(),
+            settings,
+            itself: Actor::itself()?,
+            counters: Counters::default(),
+            expired: Mutex::default(),
+            improving: Arc::new(Semaphore::new(1)),
+            runtime,
+        });
+        service.write_usage_every(self.usage_interval);
+        Ok(service)
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        for (setting, span) in [
+            ("rotation_age", self.rotation_age),
+            ("usage_interval", self.usage_interval),
+        ] {
+            if span.is_zero() {
+                return Err(BuildError::Zero { setting });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A person who mistypes a key a few times is not held up; a script that guesses is, after a fraction of a second.
+fn usual_budget() -> Result<FailureBudget, QuotaError> {
+    let per_address = Quota::per_minute(10)?
+        .with_burst(20)?
+        .named("failures_ip")?;
+    let per_key = Quota::per_minute(5)?
+        .with_burst(10)?
+        .named("failures_key")?;
+    Ok(FailureBudget::new(per_address, per_key))
+}
