@@ -2,6 +2,7 @@
 
 mod clock;
 mod random;
+pub mod rate_limit_rules;
 
 pub use clock::ManualClock;
 pub use random::SeededRandom;

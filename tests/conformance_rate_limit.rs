@@ -1,0 +1,98 @@
+//! Every limiter in the crate, and every decorator, keeps the contract of `RateLimiter`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helper functions of a test, outside of #[test]"
+)]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use keyward::rate_limit::{
+    Charge, GuardedRateLimiter, MemoryRateLimiter, Mode, OutagePolicy, RateLimitError, RateLimiter,
+    Reply, TimeSource,
+};
+use keyward::testing::rate_limit_rules::{RULES, Rule};
+use keyward::time::Timestamp;
+
+async fn memory() -> MemoryRateLimiter {
+    MemoryRateLimiter::new()
+}
+
+/// All subjects in one line: seven slots, and the overflow.
+async fn crowded() -> MemoryRateLimiter {
+    MemoryRateLimiter::builder().slots(1).build()
+}
+
+async fn shared() -> Arc<dyn RateLimiter> {
+    Arc::new(MemoryRateLimiter::new())
+}
+
+async fn boxed() -> Box<dyn RateLimiter> {
+    Box::new(MemoryRateLimiter::new())
+}
+
+async fn guarded() -> GuardedRateLimiter {
+    GuardedRateLimiter::new(Remote(MemoryRateLimiter::new()), OutagePolicy::Refuse)
+}
+
+/// Never reaches its backend: the limiter in memory has to keep the contract in its stead.
+async fn without_backend() -> GuardedRateLimiter {
+    GuardedRateLimiter::new(Down, OutagePolicy::Local).with_nodes(NonZeroU32::MIN)
+}
+
+keyward::rate_limiter_conformance!(memory_limiter, memory);
+keyward::rate_limiter_conformance!(memory_limiter_of_one_line, crowded);
+keyward::rate_limiter_conformance!(limiter_in_an_arc, shared);
+keyward::rate_limiter_conformance!(limiter_in_a_box, boxed);
+keyward::rate_limiter_conformance!(guarded_limiter, guarded);
+keyward::rate_limiter_conformance!(guarded_limiter_without_backend, without_backend);
+
+/// Answers later, as a limiter across a network does.
+#[derive(Debug)]
+struct Remote(MemoryRateLimiter);
+
+impl RateLimiter for Remote {
+    fn apply<'a>(&'a self, charges: &'a [Charge<'a>], mode: Mode, now: Timestamp) -> Reply<'a> {
+        Reply::pending(async move {
+            tokio::task::yield_now().await;
+            self.0.apply(charges, mode, now).await
+        })
+    }
+
+    fn time_source(&self) -> TimeSource {
+        TimeSource::Caller
+    }
+}
+
+#[derive(Debug)]
+struct Down;
+
+impl RateLimiter for Down {
+    fn apply<'a>(&'a self, _: &'a [Charge<'a>], _: Mode, _: Timestamp) -> Reply<'a> {
+        Reply::ready(Err(RateLimitError::unavailable("down")))
+    }
+
+    fn time_source(&self) -> TimeSource {
+        TimeSource::Caller
+    }
+}
+
+#[test]
+fn every_rule_is_in_the_table() {
+    let source = include_str!("../src/testing/rate_limit_rules.rs");
+    let written: BTreeSet<&str> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub async fn "))
+        .map(|rest| rest.split('(').next().unwrap())
+        .collect();
+    let listed: BTreeSet<&str> = RULES.iter().map(Rule::name).collect();
+    assert_eq!(written, listed);
+    assert_eq!(listed.len(), RULES.len(), "no rule twice");
+}
+
+#[test]
+fn only_rules_that_move_time_may_be_passed_over() {
+    let moving = RULES.iter().filter(|rule| rule.moves_time()).count();
+    assert_eq!((RULES.len(), moving), (26, 9));
+}
