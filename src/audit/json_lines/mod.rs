@@ -1,0 +1,177 @@
+mod tail;
+mod trail;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use self::trail::Trail;
+use super::{AuditError, AuditEvent, AuditSink};
+
+/// Name of the sink in errors.
+const NAME: &str = "json_lines";
+
+/// When the file is forced to the disk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum SyncPolicy {
+    /// After every batch.
+    Always,
+    /// After every batch that holds an operation on a key or on the trail; those survive a power cut. Events of
+    /// requests survive the end of the process, and a power cut once the next operation or flush came after them.
+    #[default]
+    LifeCycle,
+    /// Only on [`flush`](AuditSink::flush). Written events survive the end of the process, not a power cut.
+    Never,
+}
+
+impl SyncPolicy {
+    fn applies_to(self, events: &[AuditEvent]) -> bool {
+        match self {
+            Self::Always => true,
+            Self::LifeCycle => events.iter().any(|event| event.kind().is_administrative()),
+            Self::Never => false,
+        }
+    }
+}
+
+/// A file with one JSON object a line, appended to.
+///
+/// * A batch is one write, under an advisory lock on the file, so that lines of several processes never mix. Give
+///   each process a file of its own nevertheless: a sequence counts the events of one recorder.
+/// * On Unix a new file is readable by its owner only (0600). The mode of a file that exists is left alone.
+/// * A line that a crash, a full disk or a dropped call cut off is moved to a file of the same name with `.torn`
+///   appended, before the next line is written: all that is in the file itself can be read.
+/// * All file work is done on tokio's threads for blocking work.
+///
+/// ```
+/// use keyward::audit::{AuditEvent, AuditKind, AuditSink, JsonLinesSink};
+/// use keyward::time::Timestamp;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("audit.jsonl");
+/// let sink = JsonLinesSink::open(&path).await?;
+/// sink.write(&[AuditEvent::new(AuditKind::KeyCreated, Timestamp::EPOCH).with_sequence(1)]).await?;
+///
+/// let again = JsonLinesSink::open(&path).await?;
+/// assert_eq!(again.last_sequence().await?, Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct JsonLinesSink {
+    sync: SyncPolicy,
+    /// Held until the file work is done, even if its caller is gone.
+    trail: Arc<Mutex<Trail>>,
+}
+
+/// The settings of a [`JsonLinesSink`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct JsonLinesBuilder {
+    path: PathBuf,
+    sync: SyncPolicy,
+}
+
+impl JsonLinesBuilder {
+    /// Sets when the file is forced to the disk; [`SyncPolicy::LifeCycle`] otherwise.
+    pub const fn sync(mut self, sync: SyncPolicy) -> Self {
+        self.sync = sync;
+        self
+    }
+
+    /// Opens the file, and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// * [`AuditError::Backend`] or [`AuditError::Unavailable`]: the file cannot be opened, read or mended.
+    /// * [`AuditError::Unreadable`]: none of the last lines is an event. Probably it is some other file.
+    /// * [`AuditError::NoRuntime`]: called outside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// The file may be made or its end mended when the future is dropped.
+    pub async fn open(self) -> Result<JsonLinesSink, AuditError> {
+        let path = self.path;
+        let trail = blocking(move || Trail::open(path)).await??;
+        Ok(JsonLinesSink {
+            sync: self.sync,
+            trail: Arc::new(Mutex::new(trail)),
+        })
+    }
+}
+
+impl JsonLinesSink {
+    /// Returns the settings for a file, to be changed before it is opened.
+    pub fn builder(path: impl AsRef<Path>) -> JsonLinesBuilder {
+        JsonLinesBuilder {
+            path: path.as_ref().to_owned(),
+            sync: SyncPolicy::default(),
+        }
+    }
+
+    /// Opens the file with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonLinesBuilder::open`].
+    pub async fn open(path: impl AsRef<Path> + Send) -> Result<Self, AuditError> {
+        Self::builder(path).open().await
+    }
+}
+
+#[async_trait]
+impl AuditSink for JsonLinesSink {
+    async fn write(&self, events: &[AuditEvent]) -> Result<(), AuditError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut trail = Arc::clone(&self.trail).lock_owned().await;
+        let lines = trail.lines(events)?;
+        let sync = self.sync.applies_to(events);
+        blocking(move || trail.append(&lines, sync))
+            .await?
+            .map_err(failed)
+    }
+
+    async fn flush(&self) -> Result<(), AuditError> {
+        let trail = Arc::clone(&self.trail).lock_owned().await;
+        blocking(move || trail.sync()).await?.map_err(failed)
+    }
+
+    async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
+        Ok(self.trail.lock().await.last_sequence())
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AuditError> {
+    let runtime = Handle::try_current().map_err(|_| AuditError::NoRuntime)?;
+    runtime.spawn_blocking(work).await.map_err(|error| {
+        if error.is_panic() {
+            AuditError::Panicked
+        } else {
+            AuditError::Closed
+        }
+    })
+}
+
+/// Sorts what the operating system says by whether it may pass.
+fn failed(error: io::Error) -> AuditError {
+    match error.kind() {
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::ResourceBusy
+        | io::ErrorKind::TimedOut
+        | io::ErrorKind::Interrupted => AuditError::unavailable(NAME, error),
+        _ => AuditError::backend(NAME, error),
+    }
+}

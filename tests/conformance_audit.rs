@@ -1,0 +1,157 @@
+//! The rules of `AuditSink`, for every sink that can be read back and every wrapper.
+#![cfg(feature = "testing")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside the functions the lint knows as tests"
+)]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keyward::async_trait;
+use keyward::audit::{
+    AuditError, AuditEvent, AuditSink, FanOut, JsonLinesSink, MemorySink, SyncPolicy,
+};
+use keyward::testing::FaultySink;
+use keyward::testing::audit_rules::SinkProbe;
+
+/// A sink whose events end up in memory.
+struct InMemory {
+    sink: Arc<dyn AuditSink>,
+    memory: MemorySink,
+}
+
+#[async_trait]
+impl SinkProbe for InMemory {
+    fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::clone(&self.sink)
+    }
+
+    async fn read(&self) -> Vec<AuditEvent> {
+        self.memory.events()
+    }
+
+    async fn text(&self) -> Option<String> {
+        None
+    }
+}
+
+fn in_memory<S: AuditSink>(wrap: impl FnOnce(MemorySink) -> S) -> InMemory {
+    let memory = MemorySink::unbounded();
+    InMemory {
+        sink: Arc::new(wrap(memory.clone())),
+        memory,
+    }
+}
+
+/// A sink whose events end up in a file.
+struct InFile {
+    sink: Arc<dyn AuditSink>,
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+#[async_trait]
+impl SinkProbe for InFile {
+    fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::clone(&self.sink)
+    }
+
+    async fn read(&self) -> Vec<AuditEvent> {
+        let text = std::fs::read_to_string(&self.path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    async fn text(&self) -> Option<String> {
+        Some(std::fs::read_to_string(&self.path).unwrap())
+    }
+}
+
+async fn in_file(sync: SyncPolicy) -> InFile {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let sink = JsonLinesSink::builder(&path)
+        .sync(sync)
+        .open()
+        .await
+        .unwrap();
+    InFile {
+        sink: Arc::new(sink),
+        path,
+        _folder: folder,
+    }
+}
+
+async fn memory() -> InMemory {
+    in_memory(|memory| memory)
+}
+
+async fn arc_dyn() -> InMemory {
+    in_memory(|memory| Arc::new(memory) as Arc<dyn AuditSink>)
+}
+
+async fn boxed() -> InMemory {
+    in_memory(|memory| Box::new(memory) as Box<dyn AuditSink>)
+}
+
+async fn faulty_without_faults() -> InMemory {
+    in_memory(FaultySink::new)
+}
+
+async fn fan_out_first() -> InMemory {
+    in_memory(|memory| FanOut::new(memory).required(MemorySink::unbounded()))
+}
+
+async fn fan_out_beside_a_broken_one() -> InMemory {
+    let broken = FaultySink::new(MemorySink::unbounded());
+    broken.fail_next(u32::MAX);
+    in_memory(|memory| FanOut::new(memory).best_effort("broken", broken))
+}
+
+async fn json_lines() -> InFile {
+    in_file(SyncPolicy::Never).await
+}
+
+async fn json_lines_synced() -> InFile {
+    in_file(SyncPolicy::Always).await
+}
+
+keyward::audit_sink_conformance!(memory_sink, super::memory);
+keyward::audit_sink_conformance!(arc_sink, super::arc_dyn);
+keyward::audit_sink_conformance!(box_sink, super::boxed);
+keyward::audit_sink_conformance!(faulty_sink, super::faulty_without_faults);
+keyward::audit_sink_conformance!(fan_out_sink, super::fan_out_first);
+keyward::audit_sink_conformance!(fan_out_beside_broken, super::fan_out_beside_a_broken_one);
+keyward::audit_sink_conformance!(json_lines_sink, super::json_lines);
+keyward::audit_sink_conformance!(json_lines_always, super::json_lines_synced);
+
+/// A sink that breaks a rule, to see that the rules notice.
+#[derive(Debug)]
+struct Reversing(MemorySink);
+
+#[async_trait]
+impl AuditSink for Reversing {
+    async fn write(&self, events: &[AuditEvent]) -> Result<(), AuditError> {
+        let reversed: Vec<_> = events.iter().rev().cloned().collect();
+        self.0.write(&reversed).await
+    }
+
+    async fn flush(&self) -> Result<(), AuditError> {
+        self.0.flush().await
+    }
+
+    async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
+        self.0.last_sequence().await
+    }
+}
+
+#[test]
+#[should_panic(expected = "left == right")]
+fn notices_a_sink_that_turns_the_order_around() {
+    keyward::testing::audit_rules::run(async {
+        let probe = in_memory(Reversing);
+        keyward::testing::audit_rules::keeps_the_order(&probe).await;
+    });
+}
