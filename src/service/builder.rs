@@ -4,11 +4,11 @@ use std::time::Duration;
 use super::gate::FailureBudget;
 use super::{LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
-use crate::audit::{AuditError, AuditRecorder, AuditSink, MemorySink};
-use crate::hash::{HashBuildError, HashPool, Hashing, ProofMemory};
-use crate::key::{KeyFormat, KeyFormatError};
-use crate::random::{OsRandom, RandomError, SecureRandom};
-use crate::rate_limit::{MAX_CHARGES, MemoryRateLimiter, Quota, QuotaError, RateLimiter, Tiers};
+use crate::audit::{AuditRecorder, AuditSink};
+use crate::hash::{HashPool, Hashing};
+use crate::key::KeyFormat;
+use crate::random::{OsRandom, SecureRandom};
+use crate::rate_limit::RateLimiter;
 use crate::store::KeyStore;
 use crate::time::{Clock, SystemClock};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::rejection::Rejection;
 use crate::hash::{Hashing, SecretOrigin};
-use crate::key::{Credential, Generation, KeyId, KeyRecord, KeyStatus, ParsedKey};
+use crate::key::{Credential, KeyId, KeyRecord, KeyStatus, ParsedKey};
 use crate::store::{KeyStore, StoreError};
 use crate::time::Timestamp;
 
@@ -98,11 +98,6 @@ impl Live {
     pub(super) fn still_holds(&self, proven: &Credential) -> bool {
         self.credentials()
             .any(|known| known.generation == proven.generation && known.digest == proven.digest)
-    }
-
-    pub(super) fn credential(&self, generation: Generation) -> Option<&Credential> {
-        self.credentials()
-            .find(|credential| credential.generation == generation)
     }
 
     pub(super) const fn record(&self) -> &Arc<KeyRecord> {

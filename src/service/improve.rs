@@ -9,6 +9,9 @@ use crate::hash::{HashError, Lane, SecretOrigin};
 use crate::key::{Credential, KeyId, ParsedKey};
 use crate::store::StoreError;
 
+/// A record under such contention gets its upgrade another time.
+const ATTEMPTS: usize = 8;
+
 impl KeyService {
     /// Starts an upgrade if the digest's scheme, cost or pepper is not the present one, or its proof is missing.
     ///
@@ -54,7 +57,7 @@ impl KeyService {
         secret: Zeroizing<Vec<u8>>,
     ) -> Result<(), ImproveError> {
         let better = self.better(id, proven, secret).await?;
-        loop {
+        for _ in 0..ATTEMPTS {
             let Some(record) = self.inner.store.find(id).await? else {
                 return Ok(());
             };
@@ -74,6 +77,7 @@ impl KeyService {
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(ImproveError)
     }
 
     async fn better(

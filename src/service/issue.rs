@@ -26,7 +26,7 @@ const DRAWS: usize = 3;
 /// use keyward::service::IssueKey;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let request = IssueKey::new("acme".parse()?, "nightly import", Grant::scopes(["leads:read".parse()?])?)
+/// let request = IssueKey::new("acme".parse()?, "nightly import", Grant::try_scopes(["leads:read".parse()?])?)
 ///     .with_tier("pro")
 ///     .with_lifetime(Duration::from_secs(90 * 24 * 3600));
 /// # Ok(())
@@ -164,7 +164,7 @@ impl IssueKey {
     ) -> KeyRecord {
         let mut record = KeyRecord::new(
             id,
-            environment.clone(),
+            *environment,
             self.owner.clone(),
             self.name.clone(),
             self.grant.clone(),

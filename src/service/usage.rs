@@ -14,10 +14,12 @@ const SHARDS: usize = 16;
 /// What one write to the store carries at most: long enough to be worth a transaction, short enough not to hold one.
 const BATCH: usize = 500;
 
+type Noted = HashMap<(KeyId, Generation), (Timestamp, Option<IpAddr>)>;
+
 /// Which keys were used since the last flush. One entry a key and generation, however often it was used.
 #[derive(Debug)]
 pub(super) struct UsageLog {
-    shards: Vec<Mutex<HashMap<(KeyId, Generation), (Timestamp, Option<IpAddr>)>>>,
+    shards: Vec<Mutex<Noted>>,
 }
 
 impl UsageLog {

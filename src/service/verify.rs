@@ -52,7 +52,7 @@ impl KeyService {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = KeyService::builder(keyward::store::MemoryStore::new()).build()?;
     /// # let actor = Actor::system("example")?;
-    /// # let request = IssueKey::new("acme".parse()?, "mailer", Grant::scopes(["send_email".parse()?])?);
+    /// # let request = IssueKey::new("acme".parse()?, "mailer", Grant::try_scopes(["send_email".parse()?])?);
     /// # let issued = service.issue(&actor, request).await?;
     /// let presented = issued.key().expose();
     /// let key = service.verify(presented.as_bytes(), &RequestContext::new()).await?;

@@ -174,7 +174,7 @@ fn merge(stored: &KeyRecord, update: &KeyRecord) -> KeyRecord {
     };
     KeyRecord {
         id: stored.id,
-        environment: stored.environment.clone(),
+        environment: stored.environment,
         owner: stored.owner.clone(),
         created_at: stored.created_at,
         created_by: stored.created_by.clone(),

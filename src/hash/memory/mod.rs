@@ -156,6 +156,19 @@ impl ProofMemory {
         shard.knows(slot, generation, tag.bytes())
     }
 
+    /// Returns whether anything was remembered of that key: its owner has proved its secret to this process before.
+    #[must_use]
+    pub fn knows(&self, key_id: &str) -> bool {
+        let slot = Slot::of(key_id, &self.ids);
+        let Some(shard) = self.shard(slot) else {
+            return false;
+        };
+        shard
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .has(slot)
+    }
+
     /// Remembers a presentation that has passed the slow hash.
     ///
     /// A key keeps its two highest generations; a second proof of one generation replaces the first.

@@ -25,6 +25,10 @@ impl Shard {
         known
     }
 
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.entries.contains_key(&slot)
+    }
+
     pub(super) fn entry(&mut self, slot: Slot) -> Option<&mut Entry> {
         self.entries.get_mut(&slot)
     }
