@@ -1,4 +1,4 @@
-//! Keys without HTTP: issue, verify, authorise, rotate, revoke.
+//! Keys without HTTP: issue, verify, authorise, limit, rotate, revoke.
 //!
 //! `cargo run --release --example quickstart`
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
@@ -20,25 +20,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Issue. The plaintext exists here and nowhere else; the store keeps a bcrypt digest.
     let admin = Actor::user("ana")?;
-    let request = IssueKey::new(
-        "acme".parse()?,
-        "nightly mailer",
-        Grant::Role("agent".parse()?),
-    );
+    let request = IssueKey::new("acme".parse()?, "mailer", Grant::Role("agent".parse()?));
     let issued = service.issue(&admin, request).await?;
     let id = issued.record().id;
+    let old = issued.key().expose();
     println!(
-        "issued   {} (id {id}); show it to its owner once:",
+        "issued   {}, whose plaintext is shown once: {old}",
         issued.hint()
     );
-    println!("         {}", issued.key().expose());
 
     // Verify, as on every request. The first time pays the slow hash, the next ones take microseconds.
     let context = RequestContext::new();
-    let key = service
-        .verify(issued.key().expose().as_bytes(), &context)
-        .await?;
-    println!("verified key of `{}`", key.owner());
+    let key = service.verify(old.as_bytes(), &context).await?;
+    println!("verified key {id} of `{}`", key.owner());
 
     // Authorise: the role allows sending, and does not allow managing keys.
     for wanted in ["send_email", "leads:read AND send_email", "manage_keys"] {
@@ -48,36 +42,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // Hold it to its limits: the starter tier, 60 requests a minute.
-    let limits = service.limit(&key, 1).await?;
-    let left = limits
-        .tightest()
-        .map_or(0, keyward::rate_limit::QuotaState::remaining);
-    println!("limited  {left} of the minute's requests are left");
-
-    // Rotate with a day's grace: same id, same settings, and both secrets work meanwhile.
-    let rotated = service
-        .rotate(&admin, &id, Rotation::Grace(Rotation::USUAL_GRACE))
-        .await?;
-    for (name, secret) in [("old", issued.key()), ("new", rotated.key())] {
-        let outcome = service.verify(secret.expose().as_bytes(), &context).await;
+    let decision = service.limit(&key, 1).await?;
+    for quota in decision.states() {
         println!(
-            "rotated  the {name} secret {}",
-            if outcome.is_ok() { "works" } else { "fails" }
+            "limited  {} of {} are left",
+            quota.remaining(),
+            quota.limit()
         );
     }
 
+    // Rotate with a day's grace: same id, same settings, and both secrets work meanwhile.
+    let rotation = Rotation::Grace(Rotation::USUAL_GRACE);
+    let rotated = service.rotate(&admin, &id, rotation).await?;
+    let new = rotated.key().expose();
+    for (name, secret) in [("old", old), ("new", new)] {
+        let works = service.verify(secret.as_bytes(), &context).await.is_ok();
+        println!("rotated  the {name} secret works: {works}");
+    }
+
     // Revoke: final, both secrets, from this line on.
-    let _ = service
-        .revoke(&admin, &id, "the nightly mailer is gone")
-        .await?;
-    if let Err(error) = service
-        .verify(rotated.key().expose().as_bytes(), &context)
-        .await
-    {
+    let revoked = service.revoke(&admin, &id, "the mailer is gone").await?;
+    println!("revoked  {:?}", revoked.record.revocation);
+    if let Err(error) = service.verify(new.as_bytes(), &context).await {
         let reason = error
             .rejection()
             .map_or("outage", |rejection| rejection.code());
-        println!("revoked  clients hear `{error}`, the log says `{reason}`");
+        println!("refused  clients hear `{error}`, the log says `{reason}`");
     }
 
     service.shutdown().await?;
