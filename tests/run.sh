@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Runs everything that must hold, in the order that fails fastest. Installs what it needs and is missing.
+#
+#   ./tests/run.sh            all of it
+#   ./tests/run.sh fmt test   only those steps: fmt clippy test doctest doc features examples races package
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+need_rust() {
+    command -v cargo >/dev/null || { echo "Rust 1.94 or newer is needed: install it with rustup, then run this again." >&2; exit 1; }
+    # sqlx and bcrypt build small pieces of C.
+    command -v cc >/dev/null || {
+        say "installing a C compiler"
+        if [ "$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq gcc libc6-dev
+        else echo "a C compiler is needed: apt-get install gcc libc6-dev" >&2; exit 1; fi
+    }
+}
+
+need_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return
+    say "installing cargo-nextest"
+    cargo install --locked cargo-nextest
+}
+
+# Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
+FEATURES="tower axum sqlite tracing testing full"
+
+run_fmt() {
+    say "format"
+    cargo fmt --all --check
+}
+
+run_clippy() {
+    say "clippy: all features"
+    cargo clippy --all-features --all-targets -- -D warnings
+    say "clippy: no features"
+    cargo clippy --no-default-features --all-targets -- -D warnings
+}
+
+run_test() {
+    say "tests: all features"
+    need_nextest
+    cargo nextest run --all-features --no-fail-fast
+    say "tests of the examples that implement a trait"
+    cargo test --quiet --all-features --examples
+}
+
+run_doctest() {
+    say "doctests"
+    cargo test --doc --all-features
+}
+
+run_doc() {
+    say "docs"
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features --document-private-items
+}
+
+run_features() {
+    say "each feature alone"
+    local declared
+    declared=$(sed -n '/^\[features\]/,/^\[/p' Cargo.toml | sed -n 's/^\([a-z][a-z0-9_-]*\) *=.*/\1/p' | grep -v '^default$' | sort | tr '\n' ' ')
+    [ "$declared" = "$(tr ' ' '\n' <<<"$FEATURES" | sort | tr '\n' ' ')" ] || { echo "tests/run.sh lists other features than Cargo.toml: $declared" >&2; exit 1; }
+    for feature in $FEATURES; do
+        cargo clippy --quiet --no-default-features --features "$feature" --lib -- -D warnings
+        echo "$feature: clean"
+    done
+}
+
+run_races() {
+    say "races, under the interleaving checker"
+    RUSTFLAGS="--cfg keyward_shuttle" CARGO_TARGET_DIR=target-shuttle cargo test --lib --quiet races
+}
+
+run_examples() {
+    say "the examples, run"
+    cargo run --quiet --example quickstart >/dev/null && echo "quickstart: ok"
+}
+
+run_package() {
+    say "package"
+    cargo package --allow-dirty --no-verify --list >/dev/null && echo "package: ok"
+}
+
+need_rust
+for step in ${@:-fmt clippy test doctest doc features examples races package}; do
+    "run_$step"
+done
+say "all passed"
