@@ -134,6 +134,26 @@ fn l5_a_denied_scope_that_cannot_be_read_denies_everything() {
 }
 
 #[test]
+fn l6_bytes_compare_exactly() {
+    for text in [
+        "send_email ",
+        " send_email",
+        "Send_email",
+        "send-email",
+        "send.email",
+        "send_e",
+    ] {
+        assert_eq!(
+            may(&scopes(&[text]), &[], "send_email"),
+            MISSING,
+            "{text:?}"
+        );
+    }
+    assert_eq!(may(&scopes(&["send_email"]), &[], "send_email"), Ok(()));
+    assert!("Send_email".parse::<Requirement>().is_err());
+}
+
+#[test]
 fn l8_an_ill_formed_scope_leaves_the_well_formed_ones_alone() {
     let key = scopes(&["*", "send_email ", "send_email"]);
     assert_eq!(may(&key, &[], "send_email"), Ok(()));
