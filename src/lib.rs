@@ -1,8 +1,10 @@
-//! API keys done right, as an embeddable library.
+#![doc = include_str!("../docs/overview.md")]
 
 pub mod access;
 pub mod audit;
 pub mod error;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod hash;
 #[cfg(feature = "tower")]
 pub mod http;
@@ -18,3 +20,4 @@ pub mod time;
 
 pub use async_trait::async_trait;
 pub use error::BoxError;
+pub use service::{Actor, IssueKey, KeyService, RequestContext, VerifiedKey};

@@ -58,7 +58,7 @@ impl HashError {
     /// ```
     /// use keyward::hash::{DigestText, Hashing};
     ///
-    /// let costly = DigestText::new("$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE");
+    /// let costly = DigestText::new("$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC");
     /// let error = Hashing::default().plan(&costly).unwrap_err();
     /// assert!(error.is_digest_fault());
     /// ```

@@ -2,10 +2,14 @@
 
 pub mod audit_rules;
 mod clock;
+mod counting_hasher;
 mod faulty_sink;
+mod gate;
 mod random;
 pub mod rate_limit_rules;
 
 pub use clock::ManualClock;
+pub use counting_hasher::CountingHasher;
 pub use faulty_sink::FaultySink;
+pub use gate::Gate;
 pub use random::SeededRandom;

@@ -9,8 +9,6 @@ use super::{
 use crate::random::SecureRandom;
 
 mod builder;
-#[cfg(test)]
-mod tests;
 
 pub use self::builder::HashingBuilder;
 

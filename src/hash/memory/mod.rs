@@ -11,7 +11,7 @@ use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 mod shard;
-#[cfg(test)]
+#[cfg(all(test, keyward_shuttle))]
 mod tests;
 
 /// Remembers, for as long as the process lives, which secrets have passed the slow hash.

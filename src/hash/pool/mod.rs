@@ -12,7 +12,7 @@ mod exclusive;
 mod flight;
 mod job;
 mod queue;
-#[cfg(test)]
+#[cfg(all(test, keyward_shuttle))]
 mod tests;
 
 pub use self::exclusive::Exclusive;

@@ -1,0 +1,16 @@
+//! The pages of `docs/`, as part of the documentation and of the doctests.
+
+/// The decisions that shape the crate, and the reasons.
+///
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
+
+/// What a key looks like.
+///
+#[doc = include_str!("../docs/key-format.md")]
+pub mod key_format {}
+
+/// Quotas, tiers, buckets and headers.
+///
+#[doc = include_str!("../docs/rate-limiting.md")]
+pub mod rate_limiting {}
