@@ -10,6 +10,11 @@ pub mod architecture {}
 #[doc = include_str!("../docs/key-format.md")]
 pub mod key_format {}
 
+/// The numbered laws of access.
+///
+#[doc = include_str!("../docs/access-semantics.md")]
+pub mod access_semantics {}
+
 /// Quotas, tiers, buckets and headers.
 ///
 #[doc = include_str!("../docs/rate-limiting.md")]
