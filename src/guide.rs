@@ -19,3 +19,13 @@ pub mod access_semantics {}
 ///
 #[doc = include_str!("../docs/rate-limiting.md")]
 pub mod rate_limiting {}
+
+/// Every default, with its reason.
+///
+#[doc = include_str!("../docs/defaults.md")]
+pub mod defaults {}
+
+/// Threats, what stops each, and what remains.
+///
+#[doc = include_str!("../docs/threat-model.md")]
+pub mod threat_model {}

@@ -27,7 +27,7 @@ pub(super) struct Settings {
     pub(super) rotation_age: Duration,
 }
 
-/// The parts of a [`KeyService`]. Every part but the store has a default; `docs/defaults.md` has the reasons.
+/// The parts of a [`KeyService`](super::KeyService). Every part but the store has a default; `docs/defaults.md` has the reasons.
 ///
 /// ```
 /// use keyward::audit::MemorySink;
