@@ -16,7 +16,7 @@ use keyward::time::{Clock as _, SystemClock};
 use crate::measure::Row;
 use crate::world;
 
-pub fn run() {
+pub(crate) fn run() {
     let format = KeyFormat::default();
     let key = format.generate(&OsRandom::new()).unwrap();
     let presented = key.plaintext().expose().as_bytes();
@@ -35,7 +35,7 @@ pub fn run() {
             .try_ready()
             .unwrap()
             .unwrap();
-        black_box(RateDecision::new(&charges, &answer, now).unwrap());
+        let _ = black_box(RateDecision::new(&charges, &answer, now).unwrap());
     });
     Row::print_bound("allocations to limit", limit, 0.0, "");
 
@@ -54,11 +54,11 @@ pub fn run() {
     let wanted: Requirement = "send_email".parse().unwrap();
     let (service, key) = verified;
     let evaluate = count(|| {
-        black_box(
-            service
-                .policy()
-                .evaluate(&key.record().subject(), &wanted, &Target::Service),
-        );
+        let _ = black_box(service.policy().evaluate(
+            &key.record().subject(),
+            &wanted,
+            &Target::Service,
+        ));
     });
     Row::print_bound("allocations to evaluate", evaluate, 0.0, "");
 }

@@ -11,7 +11,7 @@ use crate::world;
 
 const ROUNDS: usize = 9;
 
-pub fn run() {
+pub(crate) fn run() {
     let runtime = world::runtime();
     let service = runtime.block_on(async {
         world::builder(Arc::new(MemoryStore::new()))

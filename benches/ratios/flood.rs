@@ -18,7 +18,7 @@ const SPAN: Duration = Duration::from_secs(6);
 /// Good requests: 500 a second, timed from the moment they were due.
 const PACE: Duration = Duration::from_millis(2);
 
-pub fn run() {
+pub(crate) fn run() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -25,7 +25,7 @@ const BATCH: usize = 4000;
 const ROUNDS: usize = 51;
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-pub fn run() {
+pub(crate) fn run() {
     let runtime = world::runtime();
     let tagged = world::tagged();
     let (service, key) = runtime.block_on(async {
@@ -203,7 +203,7 @@ fn nanos_of_parse(format: &KeyFormat, presented: &[u8]) -> f64 {
         ROUNDS,
         &mut [&mut || {
             nanos(BATCH, || {
-                assert!(format.parse(black_box(presented)).is_err())
+                assert!(format.parse(black_box(presented)).is_err());
             })
         }],
     )[0]

@@ -12,7 +12,7 @@ use crate::measure::{Row, interleave, nanos};
 const OPERATIONS: usize = 200_000;
 const ROUNDS: usize = 7;
 
-pub fn run() {
+pub(crate) fn run() {
     let mut product = 1.0;
     let mut cases = 0;
     for (subjects, zipf) in [

@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 /// A line of the table.
-pub struct Row {
-    pub name: &'static str,
-    pub ours: f64,
-    pub reference: f64,
-    pub target: f64,
-    pub unit: &'static str,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) ours: f64,
+    pub(crate) reference: f64,
+    pub(crate) target: f64,
+    pub(crate) unit: &'static str,
 }
 
 impl Row {
     /// Prints the line. `ok` when ours is at most the target times the reference.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let ratio = self.ours / self.reference;
         let verdict = if ratio <= self.target { "ok" } else { "short" };
         let Self {
@@ -29,7 +29,7 @@ impl Row {
     }
 
     /// Prints an amount against a bound of its own.
-    pub fn print_bound(name: &'static str, ours: f64, bound: f64, unit: &'static str) {
+    pub(crate) fn print_bound(name: &'static str, ours: f64, bound: f64, unit: &'static str) {
         let verdict = if ours <= bound { "ok" } else { "short" };
         let ratio = if bound == 0.0 {
             f64::from(u8::from(ours > 0.0))
@@ -40,18 +40,18 @@ impl Row {
     }
 }
 
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-pub fn percentile(values: &mut [Duration], of_hundred: usize) -> Duration {
+pub(crate) fn percentile(values: &mut [Duration], of_hundred: usize) -> Duration {
     values.sort_unstable();
     values[(values.len() - 1) * of_hundred / 100]
 }
 
 /// Nanoseconds an operation took.
-pub fn nanos(times: usize, mut operation: impl FnMut()) -> f64 {
+pub(crate) fn nanos(times: usize, mut operation: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..times {
         operation();
@@ -60,7 +60,7 @@ pub fn nanos(times: usize, mut operation: impl FnMut()) -> f64 {
 }
 
 /// Runs the cases in turn, `rounds` times, and returns the median of each.
-pub fn interleave(rounds: usize, cases: &mut [&mut dyn FnMut() -> f64]) -> Vec<f64> {
+pub(crate) fn interleave(rounds: usize, cases: &mut [&mut dyn FnMut() -> f64]) -> Vec<f64> {
     let mut results = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
         for (case, result) in cases.iter_mut().zip(&mut results) {

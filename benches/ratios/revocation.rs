@@ -12,7 +12,7 @@ use crate::world;
 
 const KEYS: usize = 12;
 
-pub fn run() {
+pub(crate) fn run() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

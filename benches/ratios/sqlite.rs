@@ -1,1 +1,1 @@
-pub fn run() {}
+pub(crate) fn run() {}

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 /// Takes every event and keeps none, so that what is measured is the crate and not a disk.
 #[derive(Debug)]
-pub struct Nowhere;
+pub(crate) struct Nowhere;
 
 #[async_trait]
 impl AuditSink for Nowhere {
@@ -32,7 +32,7 @@ impl AuditSink for Nowhere {
 }
 
 /// Requests run on the calling thread, as on a server's worker; audit and usage on the other one.
-pub fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -41,7 +41,7 @@ pub fn runtime() -> Runtime {
 }
 
 /// A tier that no benchmark exhausts.
-pub fn builder(store: Arc<dyn KeyStore>) -> KeyServiceBuilder {
+pub(crate) fn builder(store: Arc<dyn KeyStore>) -> KeyServiceBuilder {
     let wide = Tier::new(
         "wide",
         [Quota::per_second(1_000_000).unwrap().named("wide").unwrap()],
@@ -56,7 +56,7 @@ pub fn builder(store: Arc<dyn KeyStore>) -> KeyServiceBuilder {
         .audit(Nowhere)
 }
 
-pub fn tagged() -> KeyFormat {
+pub(crate) fn tagged() -> KeyFormat {
     let ring = TagRing::new(TagKey::new(&[7; 32]).unwrap());
     KeyFormat::builder()
         .tags(TagPolicy::Required(ring))
@@ -64,7 +64,7 @@ pub fn tagged() -> KeyFormat {
         .unwrap()
 }
 
-pub async fn issue(service: &KeyService) -> IssuedKey {
+pub(crate) async fn issue(service: &KeyService) -> IssuedKey {
     let grant = Grant::try_role_with_scopes(
         "agent".parse().unwrap(),
         ["send_email".parse().unwrap(), "leads:read".parse().unwrap()],
