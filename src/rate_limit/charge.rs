@@ -5,6 +5,9 @@ use super::{Quota, Subject};
 /// The most charges one call may hold: four quotas each for an address, a key, an owner and a tenant.
 pub const MAX_CHARGES: usize = 16;
 
+/// How many charges are handled without allocating. More would make every call pay for copying what few calls use.
+pub(super) const INLINE_CHARGES: usize = 6;
+
 /// One bucket to be charged: whose, under which quota, by how much.
 ///
 /// ```

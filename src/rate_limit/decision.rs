@@ -4,9 +4,10 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::charge::INLINE_CHARGES;
 use super::gcra::Bucket;
 use super::quota::{seconds_up, span};
-use super::{Answer, Charge, MAX_CHARGES, Quota, RateLimitError, Scope, Source};
+use super::{Answer, Charge, Quota, RateLimitError, Scope, Source};
 use crate::time::Timestamp;
 
 /// Whether a request is within its limits.
@@ -30,7 +31,7 @@ pub enum Outcome {
 /// The verdict over all charges of a request, and for each quota what is left and until when.
 ///
 /// It is computed here from the charges and a backend's [`Answer`], the same for every backend, and keeps what the
-/// headers need without allocating.
+/// headers need. For up to six quotas that allocates nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,7 +53,8 @@ pub enum Outcome {
 #[derive(Clone)]
 #[must_use = "a decision that nobody looks at limits nobody"]
 pub struct RateDecision {
-    states: [Option<QuotaState>; MAX_CHARGES],
+    few: [Option<QuotaState>; INLINE_CHARGES],
+    more: Vec<QuotaState>,
     len: usize,
     outcome: Outcome,
     source: Source,
@@ -92,7 +94,8 @@ impl RateDecision {
     /// Returns the decision about a request that no quota applies to: allowed, with nothing to tell.
     pub const fn unlimited() -> Self {
         Self {
-            states: [const { None }; MAX_CHARGES],
+            few: [const { None }; INLINE_CHARGES],
+            more: Vec::new(),
             len: 0,
             outcome: Outcome::Allowed,
             source: Source::Backend,
@@ -101,10 +104,10 @@ impl RateDecision {
 
     /// Returns both decisions as one, for the headers: an address may be decided before authentication, a key after.
     ///
-    /// The request is allowed if both allow it. Beyond [`MAX_CHARGES`] quotas, those with most left are not told.
+    /// The request is allowed if both allow it.
     pub fn join(mut self, later: Self) -> Self {
         self.source = self.source.max(later.source);
-        for state in later.states.into_iter().flatten() {
+        for state in later.few.into_iter().flatten().chain(later.more) {
             self.push(state);
         }
         self
@@ -142,7 +145,7 @@ impl RateDecision {
 
     /// Returns the state of every quota, in the order of the charges.
     pub fn states(&self) -> impl Iterator<Item = &QuotaState> {
-        self.states.iter().flatten()
+        self.few.iter().flatten().chain(&self.more)
     }
 
     /// Returns the quotas that denied the request.
@@ -165,24 +168,11 @@ impl RateDecision {
 
     fn push(&mut self, state: QuotaState) {
         self.outcome = self.outcome.and(state.outcome());
-        if let Some(place) = self.states.get_mut(self.len) {
-            *place = Some(state);
-            self.len = self.len.saturating_add(1);
-        } else if let Some(loosest) = self.loosest()
-            && state.is_tighter_than(loosest)
-        {
-            *loosest = state;
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = Some(state),
+            None => self.more.push(state),
         }
-    }
-
-    fn loosest(&mut self) -> Option<&mut QuotaState> {
-        self.states.iter_mut().flatten().reduce(|worst, state| {
-            if worst.is_tighter_than(state) {
-                state
-            } else {
-                worst
-            }
-        })
+        self.len = self.len.saturating_add(1);
     }
 }
 

@@ -41,6 +41,12 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// Fills a place that is not used yet.
+    pub(super) const NONE: Self = Self {
+        interval: 1,
+        capacity: 0,
+    };
+
     /// Returns a bucket of `burst` tokens, one of which comes back every `interval` microseconds.
     ///
     /// `None` when either is zero or when the bucket would take longer than [`MAX_SPAN_MICROS`] to fill.

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::charge::INLINE_CHARGES;
 use super::{MAX_CHARGES, RateLimitError};
 
 /// The state of one charged bucket, in microseconds: all that a backend has to know.
@@ -63,33 +64,69 @@ pub enum Source {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Answer {
-    cells: [Cell; MAX_CHARGES],
-    len: usize,
-    share: NonZeroU32,
+    few: [Cell; INLINE_CHARGES],
+    /// Used instead of `few` when there are more.
+    many: Option<Box<[Cell]>>,
+    len: u8,
     source: Source,
+    share: NonZeroU32,
 }
 
 impl Answer {
-    /// Returns an answer that holds these cells.
+    /// Returns an answer that holds these cells. Up to six are held without allocating.
     ///
     /// # Errors
     ///
     /// [`RateLimitError::TooManyCharges`] for more than [`MAX_CHARGES`] of them.
     pub fn new(cells: impl IntoIterator<Item = Cell>) -> Result<Self, RateLimitError> {
-        let mut answer = Self::empty();
-        for cell in cells {
-            let place = answer.cells.get_mut(answer.len);
-            let count = answer.len.saturating_add(1);
-            *place.ok_or(RateLimitError::TooManyCharges { count })? = cell;
-            answer.len = count;
+        let mut answer = Self {
+            few: [Cell::new(0, 0); INLINE_CHARGES],
+            many: None,
+            len: 0,
+            source: Source::Backend,
+            share: NonZeroU32::MIN,
+        };
+        let mut cells = cells.into_iter();
+        for (place, cell) in answer.few.iter_mut().zip(&mut cells) {
+            *place = cell;
+            answer.len = answer.len.saturating_add(1);
         }
-        Ok(answer)
+        match cells.next() {
+            Some(next) => answer.with_more(next, cells),
+            None => Ok(answer),
+        }
+    }
+
+    #[cold]
+    fn with_more(
+        mut self,
+        next: Cell,
+        rest: impl Iterator<Item = Cell>,
+    ) -> Result<Self, RateLimitError> {
+        let mut all = self.few.to_vec();
+        all.push(next);
+        all.extend(rest.take(MAX_CHARGES));
+        if all.len() > MAX_CHARGES {
+            return Err(RateLimitError::TooManyCharges { count: all.len() });
+        }
+        self.many = Some(all.into());
+        Ok(self)
     }
 
     /// Returns the cells, in the order of the charges.
     #[must_use]
     pub fn cells(&self) -> &[Cell] {
-        self.cells.get(..self.len).unwrap_or_default()
+        match &self.many {
+            Some(many) => many,
+            None => self.few.get(..usize::from(self.len)).unwrap_or_default(),
+        }
+    }
+
+    fn cells_mut(&mut self) -> &mut [Cell] {
+        match &mut self.many {
+            Some(many) => many,
+            None => &mut self.few,
+        }
     }
 
     /// Tells whether at least one charge did not fit, so that none was taken.
@@ -110,15 +147,6 @@ impl Answer {
         self.source
     }
 
-    pub(super) const fn empty() -> Self {
-        Self {
-            cells: [Cell::new(0, 0); MAX_CHARGES],
-            len: 0,
-            share: NonZeroU32::MIN,
-            source: Source::Backend,
-        }
-    }
-
     pub(super) fn with_share(self, share: NonZeroU32) -> Self {
         Self { share, ..self }
     }
@@ -129,7 +157,7 @@ impl Answer {
 
     /// Lets everything pass, whatever the count says.
     pub(super) fn waved_through(mut self) -> Self {
-        for cell in &mut self.cells {
+        for cell in self.cells_mut() {
             cell.wait = 0;
         }
         self.with_source(Source::Policy)
@@ -149,10 +177,6 @@ impl Answer {
 #[must_use = "a reply does nothing until it is awaited"]
 pub struct Reply<'a>(Inner<'a>);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the answer is inline so that the in-process limiter allocates nothing"
-)]
 enum Inner<'a> {
     Ready(Result<Answer, RateLimitError>),
     Pending(Pin<Box<dyn Future<Output = Result<Answer, RateLimitError>> + Send + 'a>>),
@@ -177,10 +201,6 @@ impl<'a> Reply<'a> {
     /// # Errors
     ///
     /// The reply itself, to be awaited, if it is not there yet. (The inner result is the reply's own.)
-    #[expect(
-        clippy::result_large_err,
-        reason = "the answer it may hold is as large"
-    )]
     pub fn try_ready(self) -> Result<Result<Answer, RateLimitError>, Self> {
         match self.0 {
             Inner::Ready(answer) => Ok(answer),

@@ -3,9 +3,9 @@
 use std::num::NonZeroU32;
 
 use super::line::Line;
-use super::{MemoryRateLimiter, Place, sized, step};
+use super::{MemoryRateLimiter, Place, SubjectHash, sized, step};
 use crate::rate_limit::gcra::Bucket;
-use crate::rate_limit::{Answer, Cell, Charge, MAX_CHARGES, Mode, RateLimitError};
+use crate::rate_limit::{Answer, Cell, Charge, Mode, RateLimitError, Subject};
 use crate::sync::{self, MutexGuard};
 use crate::time::Timestamp;
 
@@ -23,116 +23,129 @@ struct Work {
 }
 
 impl MemoryRateLimiter {
-    /// Decides all charges under the locks of all their lines, and writes only then.
-    pub(super) fn apply_all(
+    /// Decides up to `N` charges under the locks of all their lines, and writes only then.
+    ///
+    /// `N` is a constant, and close to the number of charges, so that no call pays for the largest.
+    pub(super) fn apply_all<const N: usize>(
         &self,
         charges: &[Charge<'_>],
         mode: Mode,
         now: Timestamp,
         share: NonZeroU32,
     ) -> Result<Answer, RateLimitError> {
-        let mut places = [Place::default(); MAX_CHARGES];
-        for (place, charge) in places.iter_mut().zip(charges) {
-            *place = self.place(charge);
+        let mut works = [Work::NONE; N];
+        let works = works.get_mut(..charges.len()).unwrap_or_default();
+        let mut hashed: Option<(Subject<'_>, SubjectHash)> = None;
+        for (work, charge) in works.iter_mut().zip(charges) {
+            let subject = charge.subject();
+            let known = hashed.filter(|(other, _)| *other == subject);
+            let (_, hash) = *hashed.insert(known.unwrap_or_else(|| (subject, self.hash(subject))));
+            work.bucket = sized(charge, share);
+            work.place = self.place(hash, charge);
         }
-        let places = places.get(..charges.len()).unwrap_or_default();
-        let mut held = Held::lock(self, places);
-
-        let mut works: [Option<Work>; MAX_CHARGES] = [None; MAX_CHARGES];
+        let mut held = Held::<N>::lock(self, works);
         let mut denied = false;
-        for (index, (charge, place)) in charges.iter().zip(places).enumerate() {
+        for (index, charge) in charges.iter().enumerate() {
             let (done, rest) = works.split_at_mut(index);
-            let bucket = sized(charge, share);
-            let full_at = held.find(*place).map_or(Timestamp::MIN, |at| *at);
-            let earlier = done.iter().rev().flatten();
-            let base = earlier
-                .filter(|work| work.place.tag == place.tag)
-                .map(|work| work.bucket.full_at(now, work.owed))
-                .next()
-                .unwrap_or(full_at);
-            let debt = bucket.debt(base, now);
-            let (owed, wait) = step(bucket, debt, charge.cost(), mode);
-            denied |= wait > 0;
             if let Some(work) = rest.first_mut() {
-                *work = Some(Work {
-                    bucket,
-                    place: *place,
-                    full_at,
-                    debt,
-                    owed,
-                    wait,
-                });
+                work.full_at = held.find(work.place).map_or(Timestamp::MIN, |at| *at);
+                let earlier = last(done, work.place);
+                let base = earlier.map_or(work.full_at, |earlier| earlier.full_at_after(now));
+                work.debt = work.bucket.debt(base, now);
+                (work.owed, work.wait) = step(work.bucket, work.debt, charge.cost(), mode);
+                denied |= work.wait > 0;
             }
         }
-        let works = works.iter().flatten();
-        if mode != Mode::Peek {
-            for work in works.clone() {
-                held.store(work, denied, now);
+        let applied = mode != Mode::Peek && !denied;
+        for work in works.iter() {
+            if applied && work.owed != work.debt {
+                held.store(work.place, work.full_at_after(now), now);
+            } else if denied && mode == Mode::Consume {
+                held.heal(work, now);
             }
         }
-        Answer::new(works.map(|work| {
-            let full_at = held.find(work.place).map_or(Timestamp::MIN, |at| *at);
+        Answer::new(works.iter().map(|work| {
+            let after = last(works, work.place).filter(|_| applied);
+            let full_at = after.map_or(work.full_at, |work| work.full_at_after(now));
             Cell::new(work.bucket.debt(full_at, now), work.wait)
         }))
     }
 }
 
-/// The lines of one call, locked in the order of the table, each once.
-struct Held<'a> {
-    limiter: &'a MemoryRateLimiter,
-    lines: [(usize, Option<MutexGuard<'a, Line>>); MAX_CHARGES],
+impl Work {
+    const NONE: Self = Self {
+        bucket: Bucket::NONE,
+        place: Place { tag: 0, line: 0 },
+        full_at: Timestamp::MIN,
+        debt: 0,
+        owed: 0,
+        wait: 0,
+    };
+
+    fn full_at_after(&self, now: Timestamp) -> Timestamp {
+        self.bucket.full_at(now, self.owed)
+    }
 }
 
-impl<'a> Held<'a> {
-    fn lock(limiter: &'a MemoryRateLimiter, places: &[Place]) -> Self {
-        let mut order = [usize::MAX; MAX_CHARGES];
-        for (index, place) in order.iter_mut().zip(places) {
-            *index = place.line;
+/// The last of these charges that is on the bucket at `place`.
+fn last(works: &[Work], place: Place) -> Option<&Work> {
+    let mut works = works.iter().rev();
+    works.find(|work| work.place.tag == place.tag)
+}
+
+/// The lines of one call, locked in the order of the table, each once.
+struct Held<'a, const N: usize> {
+    limiter: &'a MemoryRateLimiter,
+    lines: [Option<(usize, MutexGuard<'a, Line>)>; N],
+}
+
+impl<'a, const N: usize> Held<'a, N> {
+    fn lock(limiter: &'a MemoryRateLimiter, works: &[Work]) -> Self {
+        // What is unused sorts to the end, past every line.
+        let mut order = [usize::MAX; N];
+        for (index, work) in order.iter_mut().zip(works) {
+            *index = work.place.line;
         }
-        let count = places.len();
-        if let Some(order) = order.get_mut(..count) {
-            order.sort_unstable();
-        }
-        let mut held = Self {
-            limiter,
-            lines: [const { (usize::MAX, None) }; MAX_CHARGES],
-        };
-        let mut last = usize::MAX;
-        for (slot, index) in held.lines.iter_mut().zip(order.into_iter().take(count)) {
-            if index != last {
-                *slot = (index, Some(sync::lock(limiter.line(index))));
-                last = index;
+        order.sort_unstable();
+        let mut lines = [const { None }; N];
+        let mut last = None;
+        for (slot, index) in lines.iter_mut().zip(order).take(works.len()) {
+            if last != Some(index) {
+                *slot = Some((index, sync::lock(limiter.line(index))));
+                last = Some(index);
             }
         }
-        held
+        Self { limiter, lines }
     }
 
     fn line(&mut self, index: usize) -> Option<&mut Line> {
-        let mut lines = self.lines.iter_mut();
+        let mut lines = self.lines.iter_mut().flatten();
         let (_, guard) = lines.find(|(line, _)| *line == index)?;
-        guard.as_deref_mut()
+        Some(guard)
     }
 
     fn find(&mut self, place: Place) -> Option<&mut Timestamp> {
         self.line(place.line)?.find(place.tag)
     }
 
-    /// Writes what a charge does to its bucket; of a denial only what heals it (see [`Bucket::overdrawn`]).
-    fn store(&mut self, work: &Work, denied: bool, now: Timestamp) {
-        let Work { bucket, place, .. } = *work;
-        let heals = work.wait > 0 && bucket.overdrawn(work.full_at, now);
-        let full_at = match denied {
-            true if heals => bucket.full_at(now, bucket.capacity()),
-            false if work.owed != work.debt => bucket.full_at(now, work.owed),
-            _ => return,
+    fn store(&mut self, place: Place, full_at: Timestamp, now: Timestamp) {
+        let pool = &self.limiter.pool;
+        let Some(line) = self.line(place.line) else {
+            return;
         };
-        if let Some(stored) = self.find(place) {
-            *stored = full_at;
-        } else if full_at > now {
-            let pool = &self.limiter.pool;
-            if let Some(line) = self.line(place.line) {
-                line.insert(place.tag, full_at, now, pool);
-            }
+        match line.find(place.tag) {
+            Some(stored) => *stored = full_at,
+            None => line.insert(place.tag, full_at, now, pool),
+        }
+    }
+
+    /// Pulls a bucket back to its capacity that was denied because it is beyond it (see [`Bucket::overdrawn`]).
+    fn heal(&mut self, work: &Work, now: Timestamp) {
+        if work.wait > 0
+            && work.bucket.overdrawn(work.full_at, now)
+            && let Some(stored) = self.find(work.place)
+        {
+            *stored = work.bucket.full_at(now, work.bucket.capacity());
         }
     }
 }

@@ -9,9 +9,11 @@ use std::mem::size_of;
 use std::num::NonZeroU32;
 
 use self::line::{Line, Pool, SLOTS};
+use super::charge::INLINE_CHARGES;
 use super::gcra::Bucket;
 use super::{
-    Answer, Cell, Charge, MAX_CHARGES, Mode, RateLimitError, RateLimiter, Reply, TimeSource,
+    Answer, Cell, Charge, MAX_CHARGES, Mode, RateLimitError, RateLimiter, Reply, Subject,
+    TimeSource,
 };
 use crate::sync::{self, Mutex};
 use crate::time::Timestamp;
@@ -25,7 +27,8 @@ const MAX_LINES: usize = 1 << 24;
 /// The default bound of the overflow: at most half as much memory again as the default table.
 const DEFAULT_OVERFLOW: usize = 1 << 16;
 
-/// A limiter in memory: exact, bounded, without a background task and without an allocation a call.
+/// A limiter in memory: exact, bounded, without a background task and without allocations (but for calls of more than six
+/// charges, and for the overflow).
 ///
 /// Buckets live in a table of fixed size, in lines of seven behind a lock of their own. A bucket that is full again is the
 /// same as one never used, so its slot is simply free: nothing has to be swept. Subjects are kept as a hash under a key
@@ -81,8 +84,12 @@ pub struct MemoryRateLimiter {
 #[repr(align(64))]
 struct Aligned(Mutex<Line>);
 
-/// Where a bucket is kept, if it is kept.
-#[derive(Clone, Copy, Default)]
+/// The keyed hash of a subject. It decides the line, so that all buckets of one subject are behind one lock.
+#[derive(Clone, Copy)]
+struct SubjectHash(u64);
+
+/// Where a bucket is kept, if it is kept: in which line, and under which tag.
+#[derive(Clone, Copy)]
 struct Place {
     tag: u64,
     line: usize,
@@ -137,7 +144,14 @@ impl MemoryRateLimiter {
     ) -> Result<Answer, RateLimitError> {
         match charges {
             [one] => Answer::new([self.apply_one(one, mode, now, share)]),
-            some if some.len() <= MAX_CHARGES => self.apply_all(some, mode, now, share),
+            [_, _] => self.apply_all::<2>(charges, mode, now, share),
+            [_, _, _] => self.apply_all::<3>(charges, mode, now, share),
+            few if few.len() <= INLINE_CHARGES => {
+                self.apply_all::<INLINE_CHARGES>(few, mode, now, share)
+            }
+            some if some.len() <= MAX_CHARGES => {
+                self.apply_all::<MAX_CHARGES>(some, mode, now, share)
+            }
             many => Err(RateLimitError::TooManyCharges { count: many.len() }),
         }
     }
@@ -150,7 +164,7 @@ impl MemoryRateLimiter {
         share: NonZeroU32,
     ) -> Cell {
         let bucket = sized(charge, share);
-        let place = self.place(charge);
+        let place = self.place(self.hash(charge.subject()), charge);
         let mut line = sync::lock(self.line(place.line));
         let stored = line.find(place.tag);
         let full_at = stored.as_ref().map_or(Timestamp::MIN, |at| **at);
@@ -170,20 +184,20 @@ impl MemoryRateLimiter {
         Cell::new(owed, wait)
     }
 
-    /// The line number, masked by the number of lines, and the tag: 62 bits of the hash, whether the subject is kept at any
-    /// price, and a one so that no tag is that of an empty slot.
-    fn place(&self, charge: &Charge<'_>) -> Place {
-        let subject = charge.subject();
-        let scope = subject.scope();
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u64(charge.quota().bucket_id() ^ scope as u64);
-        subject.hash_id(&mut hasher);
-        let hash = hasher.finish();
+    fn place(&self, hash: SubjectHash, charge: &Charge<'_>) -> Place {
+        let kept = !charge.subject().scope().is_open();
         let mask = self.lines.len().saturating_sub(1);
         Place {
-            tag: line::tag(hash, !scope.is_open()),
-            line: usize::try_from(hash >> 32).unwrap_or(0) & mask,
+            tag: line::tag(hash.0 ^ charge.quota().bucket_id(), kept),
+            line: usize::try_from(hash.0 >> 32).unwrap_or(0) & mask,
         }
+    }
+
+    fn hash(&self, subject: Subject<'_>) -> SubjectHash {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u8(subject.scope() as u8);
+        subject.hash_id(&mut hasher);
+        SubjectHash(hasher.finish())
     }
 
     #[expect(
@@ -287,9 +301,6 @@ impl MemoryLimiterBuilder {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(all(test, keyward_shuttle))]
 mod races;
