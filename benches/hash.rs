@@ -87,7 +87,7 @@ fn fast(c: &mut Criterion) {
         b.iter(|| hashing.check_stored_proof(black_box(ID), &digest, SECRET, &proof));
     });
     group.bench_function("plan_bcrypt", |b| {
-        b.iter(|| hashing.plan(black_box(&digest)))
+        b.iter(|| hashing.plan(black_box(&digest)));
     });
     group.finish();
 }
@@ -132,7 +132,7 @@ fn slow(c: &mut Criterion) {
         b.iter(|| {
             argon2
                 .hash_password_into(SECRET, b"sixteen bytes ok", &mut out)
-                .unwrap()
+                .unwrap();
         });
     });
     group.bench_function("argon2id", |b| {
