@@ -233,7 +233,9 @@ proptest! {
         let (one, other) = ((a.min(b), a.max(b)), (c.min(d), c.max(d)));
         prop_assume!(one != other);
         let tag = |(from, to): (usize, usize)| {
-            memory.tag(&joined[..from], &DigestText::new(&joined[from..to]), joined[to..].as_bytes())
+            let (head, secret) = joined.split_at(to);
+            let (id, digest) = head.split_at(from);
+            memory.tag(id, &DigestText::new(digest), secret.as_bytes())
         };
         assert_eq!(memory.remember("id", 1, &tag(one), GENERATED), Remembered::Kept);
         prop_assert!(memory.remembers("id", 1, &tag(one)));

@@ -219,10 +219,7 @@ async fn survives_an_answer_that_panics_when_dropped() {
     let pool = pool(1, 4);
     let (gate, _first) = occupy(&pool);
     let bomb = Bomb;
-    drop(
-        pool.submit(Lane::Trusted, move || std::mem::forget(bomb))
-            .unwrap(),
-    );
+    drop(pool.submit(Lane::Trusted, move || drop(bomb)).unwrap());
     let next = pool.submit(Lane::Trusted, || 1).unwrap();
     gate.open();
     assert_eq!(next.await, Ok(1));

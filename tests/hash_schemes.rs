@@ -266,6 +266,7 @@ fn fits(refusal: &Refusal, error: &HashError) -> bool {
 #[test]
 fn refuses_stored_texts_without_computing_them() {
     const TAIL: &str = "$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC";
+    const SHORT: &str = "$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCD";
     const SALT: &str = "$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
     let bcrypt = |start: &str| format!("{start}{TAIL}");
     let argon = |settings: &str| format!("$argon2id$v=19${settings}{SALT}");
@@ -288,9 +289,9 @@ fn refuses_stored_texts_without_computing_them() {
         (Refusal::Malformed, bcrypt("$2b$+9")),
         (Refusal::Malformed, bcrypt("$2b$1x")),
         (Refusal::Malformed, bcrypt("$2b$12$")),
-        (Refusal::Malformed, format!("$2b$12{}", &TAIL[..53])),
+        (Refusal::Malformed, format!("$2b$12{SHORT}")),
         (Refusal::Malformed, format!("$2b$12{TAIL}F")),
-        (Refusal::Malformed, format!("$2b$12{}!", &TAIL[..53])),
+        (Refusal::Malformed, format!("$2b$12{SHORT}!")),
         (Refusal::Malformed, "$2b$".into()),
         (Refusal::Malformed, "$2b$12$".into()),
         (Refusal::Cost, argon("m=7167,t=2,p=1")),

@@ -21,6 +21,8 @@ mod argon2id;
 mod bcrypt;
 mod encoding;
 mod error;
+#[cfg(all(test, keyward_shuttle))]
+mod explore;
 mod hashing;
 mod keyed;
 mod mac;

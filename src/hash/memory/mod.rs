@@ -3,7 +3,8 @@ use std::sync::PoisonError;
 
 use zeroize::Zeroizing;
 
-use self::shard::{Shard, Slot};
+use self::shard::Shard;
+use self::slot::{Seeds, Slot};
 use super::mac::Mac;
 use super::{DigestText, SecretOrigin};
 use crate::random::{RandomError, SecureRandom};
@@ -11,6 +12,7 @@ use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 mod shard;
+mod slot;
 #[cfg(all(test, keyward_shuttle))]
 mod tests;
 
@@ -45,7 +47,7 @@ mod tests;
 pub struct ProofMemory {
     tags: Mac,
     ids: Mac,
-    shards: [RwLock<Shard>; SHARDS],
+    shards: Box<[RwLock<Shard>]>,
     capacity: usize,
     len: AtomicUsize,
     kept: AtomicU64,
@@ -122,10 +124,13 @@ impl ProofMemory {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(key.as_mut_slice())?;
         let root = Mac::new(key.as_slice());
+        let seeds = Seeds::new(root.over([b"keyward/1/proof-memory-map"]));
         Ok(Self {
             tags: root.derive("keyward/1/proof-memory"),
             ids: root.derive("keyward/1/proof-memory-id"),
-            shards: std::array::from_fn(|_| RwLock::new(Shard::default())),
+            shards: (0..SHARDS)
+                .map(|_| RwLock::new(Shard::new(seeds)))
+                .collect(),
             capacity,
             len: AtomicUsize::new(0),
             kept: AtomicU64::new(0),
@@ -243,7 +248,7 @@ impl ProofMemory {
 
     fn retain(&self, sweep: impl Fn(&mut Shard) -> usize) -> usize {
         let mut total = 0;
-        for shard in &self.shards {
+        for shard in &*self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
             let gone = sweep(&mut shard);
             self.len.fetch_sub(gone, Ordering::Relaxed);
@@ -268,7 +273,7 @@ impl ProofMemory {
     #[must_use]
     pub fn stats(&self) -> ProofMemoryStats {
         let (mut hits, mut misses) = (0, 0);
-        for shard in &self.shards {
+        for shard in &*self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             hits += shard.hits();
             misses += shard.misses();

@@ -3,18 +3,26 @@ use std::collections::HashMap;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Remembered;
-use crate::hash::mac::{self, Mac};
+use super::slot::{Seeds, Slot};
+use crate::hash::mac;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A part of the memory behind one lock.
-#[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<Slot, Entry>,
+    entries: HashMap<Slot, Entry, Seeds>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl Shard {
+    pub(super) fn new(seeds: Seeds) -> Self {
+        Self {
+            entries: HashMap::with_hasher(seeds),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
     pub(super) fn knows(&self, slot: Slot, generation: u32, tag: &[u8; 32]) -> bool {
         let known = self
             .entries
@@ -43,7 +51,8 @@ impl Shard {
 
     pub(super) fn clear(&mut self) -> usize {
         let gone = self.entries.len();
-        self.entries = HashMap::new();
+        self.entries.clear();
+        self.entries.shrink_to_fit();
         gone
     }
 
@@ -132,44 +141,3 @@ impl Proof {
         }
     }
 }
-
-/// A key id in sixteen bytes: as it is up to fifteen, a keyed hash above that.
-///
-/// Should two long ids ever meet in one slot, they only take each other's room: the tag binds the whole id.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
-pub(super) struct Slot([u64; 2]);
-
-impl Slot {
-    pub(super) fn of(key_id: &str, ids: &Mac) -> Self {
-        let id = key_id.as_bytes();
-        match u8::try_from(id.len()) {
-            Ok(length) if length < 16 => Self::pack(id, length),
-            _ => Self::pack(&ids.over([id]), HASHED),
-        }
-    }
-
-    fn pack(bytes: &[u8], mark: u8) -> Self {
-        let mut packed = [0; 16];
-        for (to, from) in packed.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        let [.., last] = &mut packed;
-        *last = mark;
-        let (halves, _) = packed.as_chunks::<8>();
-        let mut slot = Self([0; 2]);
-        for (to, half) in slot.0.iter_mut().zip(halves) {
-            *to = u64::from_le_bytes(*half);
-        }
-        slot
-    }
-
-    /// Mixes the id for the choice of a shard (Fibonacci hashing; the map within hashes with a random key).
-    pub(super) fn spread(self) -> usize {
-        let [low, high] = self.0;
-        let mixed = (low ^ high.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-        usize::try_from(mixed).unwrap_or(0)
-    }
-}
-
-/// Marks a slot that holds a hash; a length is at most 15.
-const HASHED: u8 = 0xff;

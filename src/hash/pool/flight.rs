@@ -201,6 +201,7 @@ where
 
     fn run(mut self: Box<Self>, end: &dyn Fn(Ending)) {
         let Some(job) = self.job.take().filter(|_| !self.is_abandoned()) else {
+            drop(self.land());
             end(Ending::Skipped);
             return;
         };
