@@ -56,6 +56,9 @@ pub enum CredentialEnd {
 }
 
 impl CredentialEnd {
+    /// Over, whatever any clock says: one that is behind, or steps back, does not bring the credential back.
+    pub const ENDED: Self = Self::At(Timestamp::MIN);
+
     /// Returns the moment from which the credential is refused in any case.
     #[must_use]
     pub const fn deadline(self) -> Option<Timestamp> {

@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
 use super::{LifecycleError, VerifiedKey};
-use crate::access::{AccessPolicy, Permission, Requirement, Target, TenantBinding, TenantReach};
-use crate::key::{ActorRef, FactError, KeyRecord};
+use crate::access::{
+    AccessPolicy, Permission, Requirement, Role, Subject, Target, TenantBinding, TenantId,
+    TenantReach,
+};
+use crate::key::{ActorRef, Environment, FactError, KeyRecord, Networks};
+use crate::time::Timestamp;
 
 /// Who performs a life-cycle operation.
 ///
@@ -18,6 +22,35 @@ use crate::key::{ActorRef, FactError, KeyRecord};
 pub struct Actor {
     reference: ActorRef,
     key: Option<VerifiedKey>,
+    /// The key's record as read for the operation.
+    fresh: Option<Arc<KeyRecord>>,
+}
+
+/// How far a key reaches, or is to reach.
+pub(super) struct Reach<'a> {
+    pub(super) subject: Subject<'a>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) networks: Option<&'a Networks>,
+    pub(super) environment: Environment,
+}
+
+impl<'a> Reach<'a> {
+    pub(super) fn of(record: &'a KeyRecord) -> Self {
+        Self {
+            subject: record.subject(),
+            expires_at: record.expires_at,
+            networks: record.networks.as_ref(),
+            environment: record.environment,
+        }
+    }
+}
+
+/// Which records an actor may know of.
+pub(super) enum View<'a> {
+    Everything,
+    Tenant(&'a TenantId),
+    Unbound,
+    Nothing,
 }
 
 impl Actor {
@@ -40,7 +73,8 @@ impl Actor {
     }
 
     /// Returns the holder of a key that was verified in this request. May do what the key may manage, and give no
-    /// more than it has.
+    /// more than it has. Each operation reads the key's record again and holds it to that: a key that has ended since
+    /// it was verified manages nothing.
     ///
     /// # Errors
     ///
@@ -59,6 +93,7 @@ impl Actor {
         Ok(Self {
             reference: format!("{kind}:{name}").parse()?,
             key: None,
+            fresh: None,
         })
     }
 
@@ -89,7 +124,27 @@ impl Actor {
     }
 
     fn record(&self) -> Option<&Arc<KeyRecord>> {
-        self.key.as_ref().map(VerifiedKey::record)
+        self.fresh
+            .as_ref()
+            .or_else(|| self.key.as_ref().map(VerifiedKey::record))
+    }
+
+    /// Returns the actor, judged from now on by that record of its key.
+    pub(super) fn refreshed(&self, record: Arc<KeyRecord>) -> Self {
+        Self {
+            fresh: Some(record),
+            ..self.clone()
+        }
+    }
+
+    /// A key must not undo what was done to itself.
+    pub(super) fn check_other(&self, record: &KeyRecord) -> Result<(), LifecycleError> {
+        match &self.key {
+            Some(own) if own.id() == record.id => Err(LifecycleError::ExceedsActor {
+                what: "acting key itself",
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// A key needs the managing permission; the tenant rule is applied to each record it touches.
@@ -118,30 +173,42 @@ impl Actor {
     ///
     /// SECURITY: a record of another tenant answers exactly like one that does not exist.
     pub(super) fn sees(&self, policy: &AccessPolicy, record: &KeyRecord) -> bool {
-        let Some(own) = self.record() else {
-            return true;
-        };
-        match &own.tenant {
-            TenantBinding::Tenant(tenant) => record.tenant.tenant() == Some(tenant),
-            TenantBinding::Platform => {
-                let role = own.grant.role().and_then(|name| policy.role(name));
-                role.is_some_and(|role| role.reach() == TenantReach::AllTenants)
-            }
-            TenantBinding::None => record.tenant == TenantBinding::None,
+        match self.view(policy) {
+            View::Everything => true,
+            View::Tenant(tenant) => record.tenant.tenant() == Some(tenant),
+            View::Unbound => record.tenant == TenantBinding::None,
+            View::Nothing => false,
         }
     }
 
-    /// Whether `child`, as it would be stored, lies inside the actor's own key.
+    pub(super) fn view(&self, policy: &AccessPolicy) -> View<'_> {
+        let Some(own) = self.record() else {
+            return View::Everything;
+        };
+        match &own.tenant {
+            TenantBinding::Tenant(tenant) => View::Tenant(tenant),
+            TenantBinding::None => View::Unbound,
+            TenantBinding::Platform => {
+                let role = own.grant.role().and_then(|name| policy.role(name));
+                match role.map(Role::reach) {
+                    Some(TenantReach::AllTenants) => View::Everything,
+                    Some(_) | None => View::Nothing,
+                }
+            }
+        }
+    }
+
+    /// Whether `child` lies inside the actor's own key.
     pub(super) fn encloses(
         &self,
         policy: &AccessPolicy,
-        child: &KeyRecord,
+        child: &Reach<'_>,
     ) -> Result<(), LifecycleError> {
         let Some(own) = self.record() else {
             return Ok(());
         };
         policy
-            .within(&own.subject(), &child.subject())
+            .within(&own.subject(), &child.subject)
             .map_err(LifecycleError::BeyondActor)?;
         let exceeds = |what| Err(LifecycleError::ExceedsActor { what });
         match (own.expires_at, child.expires_at) {
@@ -149,7 +216,7 @@ impl Actor {
             (Some(own), Some(child)) if child > own => return exceeds("expiry"),
             _ => {}
         }
-        match (&own.networks, &child.networks) {
+        match (&own.networks, child.networks) {
             (Some(_), None) => return exceeds("networks"),
             (Some(own), Some(child)) if !own.encloses(child) => return exceeds("networks"),
             _ => {}

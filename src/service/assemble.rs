@@ -2,11 +2,12 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::builder::{KeyServiceBuilder, Settings};
 use super::counters::Counters;
 use super::gate::{FailureBudget, FailureGate};
+use super::improve::Overdue;
 use super::trail::Trail;
 use super::usage::UsageLog;
 use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
@@ -103,6 +104,7 @@ impl KeyServiceBuilder {
             manage: self.manage.map_or_else(|| "manage_keys".parse(), Ok)?,
             rotation_age: self.rotation_age,
         };
+        let (alive, gone) = oneshot::channel();
         let service = KeyService::start(Inner {
             store: self.store,
             format: self
@@ -128,9 +130,12 @@ impl KeyServiceBuilder {
             counters: Counters::default(),
             expired: Mutex::default(),
             improving: Arc::new(Semaphore::new(1)),
+            overdue: Overdue::default(),
+            retiring: tokio::sync::Mutex::new(()),
             runtime,
+            _alive: alive,
         });
-        service.write_usage_every(self.usage_interval);
+        service.keep_house_every(self.usage_interval, gone);
         Ok(service)
     }
 

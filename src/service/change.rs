@@ -1,6 +1,7 @@
 //! The one way a stored record is changed: read, decide, audit, compare-and-swap, and again if another was faster.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Actor, KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditKind};
@@ -10,6 +11,8 @@ use crate::time::Timestamp;
 
 /// Each lost race means that somebody else's change succeeded, so this many losses in a row need as many winners.
 const ATTEMPTS: usize = 64;
+/// How long a revocation waits for its audit event: several times as long as the recorder tries a dead sink.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an operation wants of the record it was shown.
 pub(super) enum Decision {
@@ -55,6 +58,32 @@ pub(super) struct Changed {
     pub(super) unaudited: Option<AuditError>,
 }
 
+impl Changed {
+    const fn audited(record: Arc<KeyRecord>) -> Self {
+        Self {
+            record,
+            unaudited: None,
+        }
+    }
+}
+
+/// The record as it is now, and whether this operation made it so.
+struct Done {
+    record: Arc<KeyRecord>,
+    stored: bool,
+}
+
+/// Decides what becomes of a record, asked by an actor, at a moment.
+pub(super) trait Decide:
+    Fn(&Actor, &KeyRecord, Timestamp) -> Result<Decision, LifecycleError> + Send + Sync
+{
+}
+
+impl<F> Decide for F where
+    F: Fn(&Actor, &KeyRecord, Timestamp) -> Result<Decision, LifecycleError> + Send + Sync
+{
+}
+
 /// Whether the event of a change stands in the trail.
 enum Trail {
     Unwritten,
@@ -89,45 +118,66 @@ impl KeyService {
     pub(super) async fn change(
         &self,
         change: Change<'_>,
-        decide: impl Fn(&KeyRecord, Timestamp) -> Result<Decision, LifecycleError> + Send + Sync,
+        decide: impl Decide,
     ) -> Result<Changed, LifecycleError> {
-        change
-            .actor
-            .may_manage(&self.inner.policy, &self.inner.settings.manage)?;
         let now = self.inner.clock.now();
         let mut trail = Trail::Unwritten;
         let outcome = self.attempt(change, &decide, now, &mut trail).await;
         match (outcome, trail) {
-            (Ok(record), Trail::Missing(error)) => Ok(Changed {
-                record,
+            (Ok(done), Trail::Missing(error)) => Ok(Changed {
+                record: done.record,
                 unaudited: Some(error),
             }),
-            (Ok(record), Trail::Unwritten | Trail::Written(_)) => Ok(Changed {
-                record,
-                unaudited: None,
-            }),
-            (Err(error), Trail::Written(record)) => {
-                self.inner
-                    .trail
-                    .record_failure(change.kind, change.actor, &record, now, &error)
-                    .await;
+            (Ok(done), Trail::Written(announced)) => {
+                if !done.stored {
+                    let error = LifecycleError::Contended;
+                    self.retract(change, &announced, now, &error).await;
+                }
+                Ok(Changed::audited(done.record))
+            }
+            (Ok(done), Trail::Unwritten) => Ok(Changed::audited(done.record)),
+            (Err(error), Trail::Written(announced)) => {
+                self.retract(change, &announced, now, &error).await;
                 Err(error)
             }
-            (Err(error), Trail::Unwritten | Trail::Missing(_)) => Err(error),
+            (Err(error), Trail::Unwritten | Trail::Missing(_)) => {
+                self.note_refusal(change.kind, change.actor, Some(change.id), Some(&error));
+                Err(error)
+            }
         }
+    }
+
+    /// The event of a change that did not happen stands in the trail: a second one says so.
+    async fn retract(
+        &self,
+        change: Change<'_>,
+        announced: &KeyRecord,
+        now: Timestamp,
+        error: &LifecycleError,
+    ) {
+        self.inner
+            .trail
+            .record_failure(change.kind, change.actor, announced, now, error)
+            .await;
     }
 
     async fn attempt(
         &self,
         change: Change<'_>,
-        decide: &(impl Fn(&KeyRecord, Timestamp) -> Result<Decision, LifecycleError> + Send + Sync),
+        decide: &impl Decide,
         now: Timestamp,
         trail: &mut Trail,
-    ) -> Result<Arc<KeyRecord>, LifecycleError> {
+    ) -> Result<Done, LifecycleError> {
         for _ in 0..ATTEMPTS {
-            let record = self.visible(change.actor, change.id).await?;
-            let (mut next, details) = match decide(&record, now)? {
-                Decision::Nothing => return Ok(record),
+            let actor = self.admit(change.actor).await?;
+            let record = self.visible(&actor, change.id).await?;
+            let (mut next, details) = match decide(&actor, &record, now)? {
+                Decision::Nothing => {
+                    return Ok(Done {
+                        record,
+                        stored: false,
+                    });
+                }
                 Decision::Change(next, details) => (next, details),
             };
             if matches!(trail, Trail::Unwritten) {
@@ -136,7 +186,10 @@ impl KeyService {
             match self.inner.store.update(&next).await {
                 Ok(revision) => {
                     next.revision = revision;
-                    return Ok(Arc::from(next));
+                    return Ok(Done {
+                        record: Arc::from(next),
+                        stored: true,
+                    });
                 }
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -152,12 +205,18 @@ impl KeyService {
         now: Timestamp,
         details: &[(&'static str, String)],
     ) -> Result<Trail, LifecycleError> {
-        match self
+        let record = self
             .inner
             .trail
-            .record(change.kind, change.actor, next, now, details)
-            .await
-        {
+            .record(change.kind, change.actor, next, now, details);
+        let written = match change.without_audit {
+            WithoutAudit::Refuse => record.await,
+            // A trail that hangs is one that cannot be written.
+            WithoutAudit::Proceed => tokio::time::timeout(PATIENCE, record)
+                .await
+                .unwrap_or_else(|_| Err(AuditError::unavailable("recorder", "no answer in time"))),
+        };
+        match written {
             Ok(()) => Ok(Trail::Written(Arc::new(next.clone()))),
             Err(error) if change.without_audit == WithoutAudit::Proceed => {
                 Ok(Trail::Missing(error))

@@ -12,6 +12,9 @@ pub enum LifecycleError {
     /// There is no such key, or the actor may not know of it.
     #[error("no key has this id")]
     NotFound,
+    /// The acting key was revoked, disabled, rotated away or has expired since it was verified.
+    #[error("the acting key has ended")]
+    ActorEnded,
     /// The acting key lacks the managing permission.
     #[error("the acting key lacks `{needed}`")]
     NotPermitted {
@@ -76,11 +79,23 @@ impl LifecycleError {
         }
     }
 
+    /// Returns whether the actor asked for something that is not its to ask for.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::ActorEnded
+                | Self::NotPermitted { .. }
+                | Self::BeyondActor(_)
+                | Self::ExceedsActor { .. }
+        )
+    }
+
     /// Returns the error as one lower-case word, stable, for logs and the audit trail.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
+            Self::ActorEnded => "actor_ended",
             Self::NotPermitted { .. } => "not_permitted",
             Self::BeyondActor(_) | Self::ExceedsActor { .. } => "beyond_actor",
             Self::Invalid { .. } => "invalid",

@@ -44,13 +44,12 @@ impl KeyService {
     /// # Errors
     ///
     /// As [`KeyService::issue`]; [`LifecycleError::Invalid`] for a digest of an unknown scheme or a cost out of bounds,
-    /// and for an id that is taken.
+    /// for an id that is taken, and for one of a style that the format does not accept.
     pub async fn import(
         &self,
         actor: &Actor,
         request: ImportKey,
     ) -> Result<Arc<KeyRecord>, LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
         let now = self.inner.clock.now();
         let ImportKey {
             id,
@@ -59,13 +58,15 @@ impl KeyService {
             settings,
         } = request;
         validate::issue(&settings, &self.inner, now)?;
+        let environment = self.inner.format.environment();
+        self.check_own_format(&id, &environment)?;
         let usable = self.inner.hashing.plan(&digest);
         usable.map_err(|error| LifecycleError::invalid("digest", error.to_string()))?;
         let mut credential = Credential::new(digest, SecretOrigin::Imported, now);
         credential.hint = hint;
-        let record =
-            settings.to_record(id, &self.inner.format.environment(), credential, actor, now);
-        actor.encloses(&self.inner.policy, &record)?;
+        self.may_issue(actor, &settings, AuditKind::KeyImported, now)
+            .await?;
+        let record = settings.to_record(id, &environment, credential, actor, now);
         let limit = settings.owner_limit;
         match self
             .store_new(actor, record, limit, AuditKind::KeyImported, now)

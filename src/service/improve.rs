@@ -1,6 +1,8 @@
 //! Upgrades of what is stored of a secret, made after a use proved the secret and never in its way.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -8,19 +10,76 @@ use super::KeyService;
 use crate::hash::{HashError, Lane, SecretOrigin};
 use crate::key::{Credential, KeyId, ParsedKey};
 use crate::store::StoreError;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
+use crate::time::Timestamp;
 
+/// A store or a pool that refuses an upgrade is not asked for another one at once: each costs a slow hash.
+const REST: Duration = Duration::from_secs(60);
+/// Some 200 kB. A key beyond that is upgraded after the next start.
+const REMEMBERED_OVERDUE: usize = 10_000;
 /// A record under such contention gets its upgrade another time.
 const ATTEMPTS: usize = 8;
 
+/// Keys whose upgrade was put off: once its proof is remembered, nothing else would bring a key back here.
+#[derive(Debug, Default)]
+pub(super) struct Overdue {
+    count: AtomicUsize,
+    ids: Mutex<HashSet<KeyId>>,
+    resting_since: Mutex<Option<Timestamp>>,
+}
+
+impl Overdue {
+    fn put_off(&self, id: KeyId) {
+        let mut ids = lock(&self.ids);
+        if ids.len() < REMEMBERED_OVERDUE {
+            ids.insert(id);
+        }
+        self.count.store(ids.len(), Ordering::Relaxed);
+    }
+
+    fn take_up(&self, id: &KeyId) {
+        let mut ids = lock(&self.ids);
+        ids.remove(id);
+        self.count.store(ids.len(), Ordering::Relaxed);
+    }
+
+    /// One load on every warm request, as long as nothing is overdue.
+    fn holds(&self, id: &KeyId) -> bool {
+        self.count.load(Ordering::Relaxed) > 0 && lock(&self.ids).contains(id)
+    }
+
+    fn rest(&self, now: Timestamp) {
+        *lock(&self.resting_since) = Some(now);
+    }
+
+    /// A clock that stepped back ends the rest.
+    fn rests(&self, now: Timestamp) -> bool {
+        lock(&self.resting_since)
+            .is_some_and(|since| since <= now && now < since.saturating_add(REST))
+    }
+}
+
 impl KeyService {
+    /// Starts the upgrade of a key whose upgrade was put off.
+    pub(super) fn improve_overdue(&self, proven: &Credential, parsed: &ParsedKey<'_>) {
+        if self.inner.overdue.holds(&parsed.id()) {
+            self.inner.overdue.take_up(&parsed.id());
+            self.improve_later(proven, parsed);
+        }
+    }
+
     /// Starts an upgrade if the digest's scheme, cost or pepper is not the present one, or its proof is missing.
     ///
-    /// One at a time in a process: each costs a slow hash, and there is always a next use.
+    /// One at a time in a process, for each costs a slow hash; the others are put off to their next use.
     pub(super) fn improve_later(&self, proven: &Credential, parsed: &ParsedKey<'_>) {
         if !self.needs_improving(proven) {
             return;
         }
-        let Ok(permit) = Arc::clone(&self.inner.improving).try_acquire_owned() else {
+        let permit = Arc::clone(&self.inner.improving).try_acquire_owned();
+        let rests = self.inner.overdue.rests(self.inner.clock.now());
+        let (Ok(permit), false) = (permit, rests) else {
+            self.inner.overdue.put_off(parsed.id());
             return;
         };
         let (service, proven, id) = (self.clone(), proven.clone(), parsed.id());
@@ -28,6 +87,8 @@ impl KeyService {
         self.inner.runtime.spawn(async move {
             if service.improve(&id, &proven, secret).await.is_err() {
                 service.inner.counters.upgrade_failed();
+                service.inner.overdue.rest(service.inner.clock.now());
+                service.inner.overdue.put_off(id);
             }
             drop(permit);
         });
@@ -37,10 +98,9 @@ impl KeyService {
         let hashing = &self.inner.hashing;
         let pepper_due = proven.origin == SecretOrigin::Generated
             && hashing.current_pepper().is_some_and(|current| {
-                proven
-                    .proof
-                    .as_ref()
-                    .is_none_or(|proof| proof.version() != current)
+                let proof = proven.proof.as_ref();
+                (!self.inner.settings.strict
+                    && proof.is_none_or(|proof| proof.version() != current))
                     || proven
                         .check
                         .as_ref()
@@ -91,14 +151,18 @@ impl KeyService {
             Arc::clone(&self.inner.random),
         );
         let (id, proven) = (*id, proven.clone());
+        let strict = self.inner.settings.strict;
         let job = move || {
             let mut better = proven.clone();
             if hashing.needs_upgrade(&proven.digest, proven.origin) {
+                better.proof = None;
                 better.digest = hashing.digest(id.as_str(), &secret, proven.origin, &*random)?;
             }
             if proven.origin == SecretOrigin::Generated {
-                better.proof =
-                    hashing.stored_proof(id.as_str(), &better.digest, &secret, proven.origin);
+                if !strict {
+                    better.proof =
+                        hashing.stored_proof(id.as_str(), &better.digest, &secret, proven.origin);
+                }
                 better.check = hashing.short_check(id.as_str(), &secret, proven.origin);
             }
             Ok::<_, HashError>(better)

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::actor::Reach;
 use super::{Actor, KeyService, LifecycleError, validate};
-use crate::access::{Grant, Scope, TenantBinding};
+use crate::access::{Grant, Scope, Subject, TenantBinding};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{
@@ -153,6 +154,16 @@ impl IssueKey {
         self
     }
 
+    /// Returns what the ceiling of the actor is held against.
+    fn reach(&self, environment: Environment, now: Timestamp) -> Reach<'_> {
+        Reach {
+            subject: Subject::new(&self.grant, &self.denied, &self.tenant),
+            expires_at: self.expiry.moment(now),
+            networks: self.networks.as_ref(),
+            environment,
+        }
+    }
+
     /// Returns the record that is to be stored.
     pub(super) fn to_record(
         &self,
@@ -255,15 +266,18 @@ impl KeyService {
         actor: &Actor,
         request: IssueKey,
     ) -> Result<IssuedKey, LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
         let now = self.inner.clock.now();
         validate::issue(&request, &self.inner, now)?;
+        self.may_issue(actor, &request, AuditKind::KeyCreated, now)
+            .await?;
         for _ in 0..DRAWS {
             let generated = self.draw()?;
             let credential = self.new_credential(&generated, now).await?;
+            // A slow hash lies behind us: the acting key may have ended meanwhile.
+            self.may_issue(actor, &request, AuditKind::KeyCreated, now)
+                .await?;
             let environment = self.inner.format.environment();
             let record = request.to_record(generated.id(), &environment, credential, actor, now);
-            actor.encloses(&self.inner.policy, &record)?;
             match self
                 .store_new(
                     actor,
@@ -285,6 +299,26 @@ impl KeyService {
         Err(LifecycleError::unavailable(
             "ids repeat: the source of randomness is broken",
         ))
+    }
+
+    /// SECURITY: before the slow hash, so that a key that may not issue costs none; and after it, on what the store
+    /// says then.
+    pub(super) async fn may_issue(
+        &self,
+        actor: &Actor,
+        request: &IssueKey,
+        kind: AuditKind,
+        now: Timestamp,
+    ) -> Result<(), LifecycleError> {
+        let outcome = match self.admit(actor).await {
+            Ok(actor) => {
+                let environment = self.inner.format.environment();
+                actor.encloses(&self.inner.policy, &request.reach(environment, now))
+            }
+            Err(error) => Err(error),
+        };
+        self.note_refusal(kind, actor, None, outcome.as_ref().err());
+        outcome
     }
 
     fn draw(&self) -> Result<GeneratedKey, LifecycleError> {
@@ -321,14 +355,15 @@ impl KeyService {
             Arc::clone(&self.inner.hashing),
             Arc::clone(&self.inner.random),
         );
+        let strict = self.inner.settings.strict;
         let job = move || {
             let digest = hashing.digest(id.as_str(), &secret, origin, &*random)?;
             let mut credential = Credential::new(digest, origin, now);
-            {
+            if !strict {
                 credential.proof =
                     hashing.stored_proof(id.as_str(), &credential.digest, &secret, origin);
-                credential.check = hashing.short_check(id.as_str(), &secret, origin);
             }
+            credential.check = hashing.short_check(id.as_str(), &secret, origin);
             Ok::<_, crate::hash::HashError>(credential)
         };
         let job = self.inner.pool.submit(Lane::Trusted, job);

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::actor::View;
 use super::{Actor, KeyService, LifecycleError};
 use crate::access::{Requirement, Target, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId};
-use crate::store::{ListKeys, Page, UsageFilter};
+use crate::store::{ListKeys, Page, StoreError, UsageFilter};
 
 /// A ready-made question about the keys in the store.
 ///
@@ -41,8 +42,8 @@ impl KeyService {
     /// [`LifecycleError::NotFound`] for an unknown id, and for one the actor may not know of;
     /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
     pub async fn get(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
-        self.visible(actor, id).await
+        let actor = self.admit(actor).await?;
+        self.visible(&actor, id).await
     }
 
     /// Returns one page of keys, newest first.
@@ -51,26 +52,39 @@ impl KeyService {
     ///
     /// # Errors
     ///
-    /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
+    /// [`LifecycleError::ActorEnded`], [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
     pub async fn list(&self, actor: &Actor, query: ListKeys) -> Result<Page, LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
-        let query = self.within_tenant(actor, query)?;
-        let mut page = self.inner.store.list(&query).await?;
-        page.records
-            .retain(|record| actor.sees(&self.inner.policy, record));
+        let actor = self.admit(actor).await?;
+        let page = match actor.view(&self.inner.policy) {
+            View::Nothing => Page::default(),
+            View::Everything => self.inner.store.list(&query).await?,
+            View::Tenant(own) if query.tenant.as_ref().is_some_and(|asked| asked != own) => {
+                Page::default()
+            }
+            View::Tenant(own) => {
+                self.inner
+                    .store
+                    .list(&query.with_tenant(own.clone()))
+                    .await?
+            }
+            View::Unbound => self.list_unbound(query).await?,
+        };
         Ok(page)
     }
 
-    fn within_tenant(&self, actor: &Actor, query: ListKeys) -> Result<ListKeys, LifecycleError> {
-        let Some(own) = actor.verified_key() else {
-            return Ok(query);
-        };
-        match (&own.record().tenant, &query.tenant) {
-            (TenantBinding::Tenant(own), Some(asked)) if own != asked => {
-                Err(LifecycleError::NotFound)
+    /// SECURITY: the place to continue from names a key, so it must be one that the actor may know of: the pages of
+    /// the store are read on until there are enough of those.
+    async fn list_unbound(&self, mut query: ListKeys) -> Result<Page, StoreError> {
+        let size = query.page_size();
+        let mut found = Vec::new();
+        loop {
+            let page = self.inner.store.list(&query).await?;
+            let visible = |record: &Arc<KeyRecord>| record.tenant == TenantBinding::None;
+            found.extend(page.records.into_iter().filter(visible));
+            match page.next {
+                Some(next) if found.len() <= size => query = query.with_after(next),
+                Some(_) | None => return Ok(Page::cut(found, size)),
             }
-            (TenantBinding::Tenant(own), _) => Ok(query.with_tenant(own.clone())),
-            (TenantBinding::Platform | TenantBinding::None, _) => Ok(query),
         }
     }
 
@@ -121,7 +135,9 @@ impl KeyService {
     /// some imported keys.
     #[must_use]
     pub fn hint(&self, record: &KeyRecord) -> Option<String> {
-        record.current.hint.map(|tail| self.inner.format.hint(tail))
+        let (prefix, environment) = (self.inner.format.prefix(), &record.environment);
+        let tail = record.current.hint?;
+        Some(format!("{prefix}_{environment}_…{tail}"))
     }
 
     /// Removes a key that is revoked or expired from the store, for good.
@@ -130,8 +146,10 @@ impl KeyService {
     ///
     /// [`LifecycleError::WrongState`] while the key could still be used; otherwise as [`KeyService::update`].
     pub async fn delete(&self, actor: &Actor, id: &KeyId) -> Result<(), LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
-        let record = self.visible(actor, id).await?;
+        let admitted = self.admit(actor).await;
+        let refused = admitted.as_ref().err();
+        self.note_refusal(AuditKind::KeyDeleted, actor, Some(id), refused);
+        let record = self.visible(&admitted?, id).await?;
         let now = self.inner.clock.now();
         let state = record.status(now);
         if matches!(state, KeyStatus::Active | KeyStatus::Disabled) {

@@ -5,6 +5,7 @@
 //! [`KeyService::builder`] and share its clones.
 
 mod actor;
+mod admit;
 mod assemble;
 mod authorize;
 mod builder;
@@ -32,12 +33,14 @@ mod verified;
 mod verify;
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 pub use actor::Actor;
 pub use assemble::BuildError;
@@ -59,12 +62,17 @@ pub use verified::VerifiedKey;
 
 use crate::access::AccessPolicy;
 use crate::audit::{AuditCounters, AuditError, AuditRecorder};
-use crate::hash::{HashError, HashPool, HashPoolStats, Hashing, ProofMemory, SingleFlight};
+use crate::hash::{
+    HashError, HashPool, HashPoolStats, Hashing, ProofMemory, ProofMemoryStats, SingleFlight,
+};
 use crate::key::{KeyFormat, KeyId};
 use crate::random::SecureRandom;
 use crate::rate_limit::RateLimiter;
 use crate::store::{KeyStore, StoreError};
 use crate::time::Clock;
+
+/// A proof that was not asked for in a whole day may cost a slow hash when it is.
+const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// API keys for one service: issue, verify, authorise, limit, rotate, revoke, and a trail of it all.
 ///
@@ -98,7 +106,12 @@ struct Inner {
     /// Keys whose expiry was written down, so that it is written once.
     expired: Mutex<HashSet<KeyId>>,
     improving: Arc<Semaphore>,
+    overdue: improve::Overdue,
+    /// Held while an old secret is ended at its successor's first use.
+    retiring: tokio::sync::Mutex<()>,
     runtime: Handle,
+    /// Dropped with the service, which ends its background task.
+    _alive: oneshot::Sender<Infallible>,
 }
 
 /// The service could not write down everything before it ended.
@@ -161,11 +174,21 @@ impl KeyService {
         self.inner.pool.stats()
     }
 
+    /// Returns how the memory of proofs is doing. Keys it has no room for pay the slow hash each time.
+    #[must_use]
+    pub fn proof_stats(&self) -> ProofMemoryStats {
+        self.inner.proofs.stats()
+    }
+
     /// Writes the last uses noted so far.
     ///
     /// # Errors
     ///
     /// What the store did not take; it is kept for the next time.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was not written when the future is dropped is kept for the next time.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
         self.inner
             .usage
@@ -194,12 +217,17 @@ impl KeyService {
     }
 
     /// Writes last uses now and then, for as long as anybody holds the service.
-    fn write_usage_every(&self, interval: Duration) {
+    /// And once a day makes room for proofs of keys that nobody has used since.
+    fn keep_house_every(&self, interval: Duration, mut gone: oneshot::Receiver<Infallible>) {
         let weak: Weak<Inner> = Arc::downgrade(&self.inner);
         self.inner.runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
+            let mut swept = Instant::now();
+            while tokio::time::timeout(interval, &mut gone).await.is_err() {
                 let Some(inner) = weak.upgrade() else { return };
+                if swept.elapsed() >= SWEEP {
+                    swept = Instant::now();
+                    let _ = inner.proofs.forget_idle();
+                }
                 // A failure is counted, and what was not written is in the next batch.
                 drop(Self { inner }.flush_usage().await);
             }

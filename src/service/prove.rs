@@ -29,18 +29,23 @@ impl KeyService {
         let mut undecided = false;
         let mut unusable = None;
         for credential in live.credentials() {
-            if self.is_remembered(credential, parsed)
-                || self.is_proven_by_pepper(credential, parsed)
-            {
+            if self.is_remembered(credential, parsed) {
+                self.improve_overdue(credential, parsed);
+                return Ok(Proof::Known(credential.generation));
+            }
+            if self.is_proven_by_pepper(credential, parsed) {
                 return Ok(Proof::Known(credential.generation));
             }
             match self.inner.hashing.plan(&credential.digest) {
                 Ok(Plan::Slow) => undecided = true,
-                Ok(Plan::Fast) => {
-                    if self.hash_now(credential, parsed)? {
+                Ok(Plan::Fast) => match self.hash_now(credential, parsed) {
+                    Ok(true) => {
+                        self.improve_later(credential, parsed);
                         return Ok(Proof::Known(credential.generation));
                     }
-                }
+                    Ok(false) => {}
+                    Err(error) => unusable = Some(unusable_digest(error)),
+                },
                 Err(error) => unusable = Some(unusable_digest(error)),
             }
         }
@@ -68,7 +73,11 @@ impl KeyService {
                 return Ok(credential.clone());
             }
         }
-        Err(Rejection::WrongSecret.into())
+        // Not this one; but one that fits the cheap check and cannot be judged here may be the one.
+        let unusable = live
+            .credentials()
+            .find_map(|known| self.inner.hashing.plan(&known.digest).err());
+        Err(unusable.map_or_else(|| Rejection::WrongSecret.into(), unusable_digest))
     }
 
     async fn hash_on_pool(
@@ -103,21 +112,14 @@ impl KeyService {
             .map_err(unusable_digest)
     }
 
-    fn hash_now(
-        &self,
-        credential: &Credential,
-        parsed: &ParsedKey<'_>,
-    ) -> Result<bool, VerifyError> {
+    fn hash_now(&self, credential: &Credential, parsed: &ParsedKey<'_>) -> Result<bool, HashError> {
         let (id, secret) = (parsed.id(), parsed.secret());
-        self.inner
-            .hashing
-            .verify(
-                id.as_str(),
-                secret.expose(),
-                parsed.whole(),
-                &credential.digest,
-            )
-            .map_err(unusable_digest)
+        self.inner.hashing.verify(
+            id.as_str(),
+            secret.expose(),
+            parsed.whole(),
+            &credential.digest,
+        )
     }
 
     fn is_remembered(&self, credential: &Credential, parsed: &ParsedKey<'_>) -> bool {

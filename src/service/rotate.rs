@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::actor::Reach;
 use super::change::{Change, Decision};
 use super::{Actor, IssuedKey, KeyService, LifecycleError};
 use crate::audit::AuditKind;
@@ -14,7 +15,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Rotation {
-    /// With the call. For a secret that may have leaked.
+    /// With the call, in every process and whatever its clock says. For a secret that may have leaked.
     AtOnce,
     /// After a grace; 24 hours ([`Rotation::USUAL_GRACE`]) are usual.
     Grace(Duration),
@@ -33,7 +34,7 @@ impl Rotation {
             key_ends.map_or(end, |key_ends| end.min(key_ends))
         };
         match self {
-            Self::AtOnce => CredentialEnd::At(now),
+            Self::AtOnce => CredentialEnd::ENDED,
             Self::Grace(wait) => CredentialEnd::At(capped(wait)),
             Self::UntilFirstUse(latest) => CredentialEnd::OnSuccessorUse(capped(latest)),
         }
@@ -59,6 +60,8 @@ impl KeyService {
     /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
     ///   [`LifecycleError::ExceedsActor`]: the actor may not;
     /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;
+    /// * [`LifecycleError::Invalid`]: the key belongs to another environment than this service, or has a style that its
+    ///   format does not accept: what would be made of it, it would refuse;
     /// * [`LifecycleError::Contended`]: it was rotated meanwhile;
     /// * [`LifecycleError::Audit`], [`LifecycleError::Overloaded`], [`LifecycleError::Unavailable`]: out of order.
     ///
@@ -71,9 +74,7 @@ impl KeyService {
         id: &KeyId,
         rotation: Rotation,
     ) -> Result<IssuedKey, LifecycleError> {
-        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
-        let before = self.visible(actor, id).await?;
-        check_rotatable(&before, self.inner.clock.now())?;
+        let before = self.rotatable(actor, id).await?;
         let generated = self.inner.format.generate_for(*id, &*self.inner.random);
         let generated = generated.map_err(LifecycleError::unavailable)?;
         let fresh = self
@@ -82,12 +83,12 @@ impl KeyService {
         let changed = self
             .change(
                 Change::new(actor, id, AuditKind::KeyRotated),
-                |record, now| {
+                |actor, record, now| {
                     if record.current.generation != before.current.generation {
                         return Err(LifecycleError::Contended);
                     }
                     check_rotatable(record, now)?;
-                    actor.encloses(&self.inner.policy, record)?;
+                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
                     let details = vec![("rotation", rotation.name().to_owned())];
                     Ok(Decision::Change(
                         Box::new(rotated(record, &fresh, rotation, now)),
@@ -104,18 +105,40 @@ impl KeyService {
         ))
     }
 
+    /// What can be refused is refused before the slow hash of a new secret is paid.
+    async fn rotatable(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
+        let check = async {
+            let actor = self.admit(actor).await?;
+            let record = self.visible(&actor, id).await?;
+            check_rotatable(&record, self.inner.clock.now())?;
+            self.check_own_format(id, &record.environment)?;
+            actor.encloses(&self.inner.policy, &Reach::of(&record))?;
+            Ok(record)
+        };
+        let outcome = check.await;
+        self.note_refusal(
+            AuditKind::KeyRotated,
+            actor,
+            Some(id),
+            outcome.as_ref().err(),
+        );
+        outcome
+    }
+
     /// The new secret was used: the old one has had its time. A failure leaves it to the next use, or to its deadline.
     pub(super) async fn retire_previous(&self, record: &Arc<KeyRecord>, now: Timestamp) {
+        // After a rotation many first uses come at once. One of them ends the old secret and writes it down.
+        let _alone = self.inner.retiring.lock().await;
         let used = record.current.generation;
         let change = Change::new(&self.inner.itself, &record.id, AuditKind::KeyRotated);
         let outcome = self
-            .change(change, |record, _| {
+            .change(change, |_, record, _| {
                 let mut next = record.clone();
                 match &mut next.previous {
                     Some(previous)
                         if record.current.generation == used && previous.is_live(now) =>
                     {
-                        previous.end = CredentialEnd::At(now);
+                        previous.end = CredentialEnd::ENDED;
                     }
                     Some(_) | None => return Ok(Decision::Nothing),
                 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::actor::Reach;
 use super::change::{Change, Changed, Decision, WithoutAudit};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::audit::{AuditError, AuditKind};
@@ -20,7 +21,8 @@ impl KeyService {
     /// Ends a key for good, both its secrets, from the moment the call returns, in every process.
     ///
     /// Revoking a revoked key changes nothing and succeeds with the first revocation. If the audit trail cannot be
-    /// written the revocation still takes effect, and [`Revoked::unaudited`] says why its event is missing.
+    /// written, or does not answer for five seconds, the revocation still takes effect, and [`Revoked::unaudited`] says
+    /// why its event is missing.
     ///
     /// # Errors
     ///
@@ -39,7 +41,7 @@ impl KeyService {
             ..Change::new(actor, id, AuditKind::KeyRevoked)
         };
         let changed = self
-            .change(change, |record, now| {
+            .change(change, |actor, record, now| {
                 if record.revocation.is_some() {
                     return Ok(Decision::Nothing);
                 }
@@ -75,7 +77,7 @@ impl KeyService {
         self.switch(actor, id, true).await
     }
 
-    /// Switches a key on again. One that is on stays on.
+    /// Switches a key on again. One that is on stays on. A key that acts cannot switch itself on.
     ///
     /// # Errors
     ///
@@ -100,7 +102,7 @@ impl KeyService {
             AuditKind::KeyEnabled
         };
         let Changed { record, .. } = self
-            .change(Change::new(actor, id, kind), |record, _| {
+            .change(Change::new(actor, id, kind), |actor, record, _| {
                 if record.revocation.is_some() {
                     return Err(LifecycleError::WrongState {
                         state: KeyStatus::Revoked,
@@ -111,7 +113,8 @@ impl KeyService {
                 }
                 // Switching off needs no ceiling; switching on hands out what the key can do.
                 if !off {
-                    actor.encloses(&self.inner.policy, record)?;
+                    actor.check_other(record)?;
+                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
                 }
                 let mut next = record.clone();
                 next.disabled = off;

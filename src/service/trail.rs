@@ -59,6 +59,26 @@ impl Trail {
         drop(self.recorder.record(event).await);
     }
 
+    /// Writes that an acting key was refused an operation.
+    pub(super) fn management_refused(
+        &self,
+        kind: AuditKind,
+        key: &VerifiedKey,
+        target: Option<KeyId>,
+        code: &'static str,
+        now: Timestamp,
+    ) {
+        let key = key.clone();
+        self.recorder.enqueue(Pending::deferred(move || {
+            let event = AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(code);
+            let event = of_key(event, &key).with_detail("operation", kind.code());
+            match target {
+                Some(target) => event.with_detail("target", target.as_str()),
+                None => event,
+            }
+        }));
+    }
+
     pub(super) async fn authenticated(&self, key: &VerifiedKey) {
         let key = key.clone();
         let event = Pending::deferred(move || {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::actor::Reach;
 use super::change::{Change, Decision};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::access::{Grant, Scope, TenantBinding};
@@ -165,16 +166,16 @@ impl KeyService {
         let changed = self
             .change(
                 Change::new(actor, id, AuditKind::KeyUpdated),
-                |record, now| {
+                |actor, record, now| {
                     check_updatable(actor, record, now)?;
                     // The key as it is must lie inside the actor's as well, or a stronger key could be bent by a weaker one.
-                    actor.encloses(&self.inner.policy, record)?;
+                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
                     let next = update.apply(record);
                     let fields = UpdateKey::differences(record, &next);
                     if fields.is_empty() {
                         return Ok(Decision::Nothing);
                     }
-                    actor.encloses(&self.inner.policy, &next)?;
+                    actor.encloses(&self.inner.policy, &Reach::of(&next))?;
                     Ok(Decision::Change(
                         Box::new(next),
                         vec![("fields", fields.join(" "))],
@@ -191,14 +192,7 @@ fn check_updatable(
     record: &KeyRecord,
     now: Timestamp,
 ) -> Result<(), LifecycleError> {
-    if actor
-        .verified_key()
-        .is_some_and(|own| own.id() == record.id)
-    {
-        return Err(LifecycleError::ExceedsActor {
-            what: "acting key itself",
-        });
-    }
+    actor.check_other(record)?;
     match record.status(now) {
         KeyStatus::Active | KeyStatus::Disabled => Ok(()),
         state @ (KeyStatus::Revoked | KeyStatus::Expired) => {

@@ -20,12 +20,29 @@ type Noted = HashMap<(KeyId, Generation), (Timestamp, Option<IpAddr>)>;
 #[derive(Debug)]
 pub(super) struct UsageLog {
     shards: Vec<Mutex<Noted>>,
+    /// Whoever flushes also waits for the flush before it, whose batch is out of the shards and not yet in the store.
+    flushing: tokio::sync::Mutex<()>,
+}
+
+/// Uses taken out of the log. Those still in it when it is dropped are noted again.
+struct Taken<'a> {
+    log: &'a UsageLog,
+    uses: Vec<Usage>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        for used in &self.uses {
+            self.log.note(used.id, used.generation, used.at, used.from);
+        }
+    }
 }
 
 impl UsageLog {
     pub(super) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect(),
+            flushing: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -49,7 +66,7 @@ impl UsageLog {
         }
     }
 
-    fn take(&self) -> Vec<Usage> {
+    fn take(&self) -> Taken<'_> {
         let mut taken = Vec::new();
         for shard in &self.shards {
             let shard = std::mem::take(&mut *lock(shard));
@@ -59,18 +76,29 @@ impl UsageLog {
                     .map(|((id, generation), (at, from))| Usage::new(id, generation, at, from)),
             );
         }
-        taken
+        Taken {
+            log: self,
+            uses: taken,
+        }
     }
 
-    /// Writes what was noted. What the store does not take is noted again, for the next flush.
+    /// Writes what was noted. What the store does not take, or is not asked because the caller goes away, is noted
+    /// again, for the next flush.
     pub(super) async fn flush(&self, store: &Arc<dyn KeyStore>) -> Result<(), StoreError> {
-        let taken = self.take();
+        let _alone = self.flushing.lock().await;
+        let mut left = self.take();
+        let mut refused = Taken {
+            log: self,
+            uses: Vec::new(),
+        };
         let mut outcome = Ok(());
-        for batch in taken.chunks(BATCH) {
-            if let Err(error) = store.record_usage(batch).await {
-                for used in batch {
-                    self.note(used.id, used.generation, used.at, used.from);
-                }
+        while !left.uses.is_empty() {
+            let from = left.uses.len().saturating_sub(BATCH);
+            let batch = left.uses.get(from..).unwrap_or_default();
+            let written = store.record_usage(batch).await;
+            let batch = left.uses.split_off(from);
+            if let Err(error) = written {
+                refused.uses.extend(batch);
                 outcome = Err(error);
             }
         }

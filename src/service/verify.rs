@@ -7,6 +7,9 @@ use super::{KeyService, Rejection, RequestContext, VerifiedKey, VerifyError};
 use crate::key::{CredentialEnd, Generation, KeyId, KeyRecord, ParsedKey};
 use crate::time::Timestamp;
 
+/// How often a secret is proved again because its digest changed under it. An upgrade in the background does that
+/// once.
+const PROOFS: usize = 3;
 /// Some 200 kB.
 const REMEMBERED_EXPIRIES: usize = 10_000;
 
@@ -15,6 +18,13 @@ struct Refused {
     error: VerifyError,
     id: Option<KeyId>,
     record: Option<Arc<KeyRecord>>,
+}
+
+/// A secret that was proved to be that generation's, and the moment at which the record was judged.
+struct Proved {
+    live: Live,
+    generation: Generation,
+    at: Timestamp,
 }
 
 impl Refused {
@@ -106,13 +116,15 @@ impl KeyService {
         let id = parsed.id();
         self.pass_gate(&id, context.client(), now)?;
         let live = self.read_and_judge(&parsed, now).await?;
-        let (live, generation) = self.prove(live, &parsed, context.client(), now).await?;
-        self.check_bindings(live.record(), context).await?;
-        let live = self.end_predecessor(live, generation, now).await;
+        let proved = self.prove(live, &parsed, context.client(), now).await?;
+        let record = proved.live.into_record();
+        self.check_bindings(&record, context).await?;
+        self.end_predecessor(&record, proved.generation, proved.at)
+            .await;
         Ok(VerifiedKey::new(
-            live.into_record(),
-            generation,
-            now,
+            record,
+            proved.generation,
+            proved.at,
             context,
         ))
     }
@@ -147,14 +159,14 @@ impl KeyService {
             .map_err(|(rejection, record)| Refused::of(rejection, &record))
     }
 
-    /// Returns the generation that the secret was proved to be, with the record on which that holds.
+    /// Proves the secret, on a record that held it after the proof.
     async fn prove(
         &self,
-        live: Live,
+        mut live: Live,
         parsed: &ParsedKey<'_>,
         client: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Result<(Live, Generation), Refused> {
+        mut at: Timestamp,
+    ) -> Result<Proved, Refused> {
         let refuse = |error: VerifyError, live: &Live| Refused {
             record: error
                 .rejection()
@@ -162,24 +174,39 @@ impl KeyService {
                 .then(|| Arc::clone(live.record())),
             ..Refused::new(error, parsed.id())
         };
-        match self.prove_cheaply(&live, parsed) {
-            Ok(Proof::Known(generation)) => Ok((live, generation)),
-            Ok(Proof::Unknown) => {
-                let proven = self
-                    .prove_slowly(&live, parsed, client, now)
-                    .await
-                    .map_err(|error| refuse(error, &live))?;
-                // 0.3 s and a queue lie behind us: the state may be another now.
-                let now = self.inner.clock.now();
-                let again = self.read_and_judge(parsed, now).await?;
-                if !again.still_holds(&proven) {
-                    return Err(Refused::of(Rejection::Superseded, again.record()));
+        for _ in 0..PROOFS {
+            match self.prove_cheaply(&live, parsed) {
+                Ok(Proof::Known(generation)) => {
+                    return Ok(Proved {
+                        live,
+                        generation,
+                        at,
+                    });
                 }
-                self.remember(&proven, parsed);
-                Ok((again, proven.generation))
+                Ok(Proof::Unknown) => {}
+                Err(error) => return Err(refuse(error, &live)),
             }
-            Err(error) => Err(refuse(error, &live)),
+            let proven = self
+                .prove_slowly(&live, parsed, client, at)
+                .await
+                .map_err(|error| refuse(error, &live))?;
+            // 0.3 s and a queue lie behind us: the state may be another now. The clock may have been set back.
+            at = self.inner.clock.now().max(at);
+            live = self.read_and_judge(parsed, at).await?;
+            if live.still_holds(&proven) {
+                self.remember(&proven, parsed);
+                return Ok(Proved {
+                    live,
+                    generation: proven.generation,
+                    at,
+                });
+            }
+            // Another digest: an upgrade of this secret, or another secret. What was proved says nothing of it.
         }
+        Err(Refused::new(
+            VerifyError::unavailable("the stored digest kept changing"),
+            parsed.id(),
+        ))
     }
 
     async fn check_bindings(
@@ -212,15 +239,13 @@ impl KeyService {
     }
 
     /// Ends the previous secret when the new one is used for the first time and the rotation asked for that.
-    async fn end_predecessor(&self, live: Live, used: Generation, now: Timestamp) -> Live {
-        let record = live.record();
+    async fn end_predecessor(&self, record: &Arc<KeyRecord>, used: Generation, now: Timestamp) {
         let waiting = record.previous.as_ref().is_some_and(|previous| {
             matches!(previous.end, CredentialEnd::OnSuccessorUse(_)) && previous.is_live(now)
         });
         if waiting && used == record.current.generation {
             self.retire_previous(record, now).await;
         }
-        live
     }
 
     async fn accepted(&self, verified: &VerifiedKey) {

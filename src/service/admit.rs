@@ -1,0 +1,67 @@
+//! Who may perform a life-cycle operation at all.
+
+use super::{Actor, KeyService, LifecycleError};
+use crate::audit::AuditKind;
+use crate::key::{Environment, KeyId, KeyStatus};
+
+impl KeyService {
+    /// Returns the actor as the store knows it now.
+    ///
+    /// SECURITY: between the verification of an acting key and its operation lies whatever the application did, and
+    /// in `issue` and `rotate` a slow hash. A key that was revoked meanwhile must not leave a new key behind.
+    pub(super) async fn admit(&self, actor: &Actor) -> Result<Actor, LifecycleError> {
+        let Some(own) = actor.verified_key() else {
+            return Ok(actor.clone());
+        };
+        let found = self.inner.store.find(&own.id()).await?;
+        let now = self.inner.clock.now();
+        let record = found
+            .filter(|record| {
+                let used = record.credential(own.generation());
+                record.status(now) == KeyStatus::Active && used.is_some_and(|it| it.is_live(now))
+            })
+            .ok_or(LifecycleError::ActorEnded)?;
+        let actor = actor.refreshed(record);
+        actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
+        Ok(actor)
+    }
+
+    /// A key that reaches for more than it may is worth a line in the trail.
+    pub(super) fn note_refusal(
+        &self,
+        kind: AuditKind,
+        actor: &Actor,
+        target: Option<&KeyId>,
+        error: Option<&LifecycleError>,
+    ) {
+        if let (Some(key), Some(error)) = (actor.verified_key(), error)
+            && error.is_refusal()
+        {
+            let now = self.inner.clock.now();
+            self.inner
+                .trail
+                .management_refused(kind, key, target.copied(), error.code(), now);
+        }
+    }
+
+    /// A key of another environment or style would get a secret that this service itself refuses.
+    pub(super) fn check_own_format(
+        &self,
+        id: &KeyId,
+        environment: &Environment,
+    ) -> Result<(), LifecycleError> {
+        if !self.inner.format.accepts(id.style()) {
+            return Err(LifecycleError::invalid(
+                "id",
+                "has a style that the service does not accept",
+            ));
+        }
+        if *environment != self.inner.format.environment() {
+            return Err(LifecycleError::invalid(
+                "environment",
+                "is not the service's own",
+            ));
+        }
+        Ok(())
+    }
+}
