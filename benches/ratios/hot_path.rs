@@ -147,7 +147,7 @@ fn refusals(runtime: &Runtime, service: &KeyService, tagged: &KeyFormat, good: &
         100.0,
         "ns",
     );
-    let forged = reseal(good, 70);
+    let forged = reseal(good, 65);
     Row::print_bound(
         "refusal of a forged tag, by the parser",
         nanos_of_parse(tagged, &forged),
