@@ -1,24 +1,55 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage};
-use crate::key::{Credential, KeyId, KeyRecord, KeyStatus, LastUse, Revision};
+use super::{
+    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update,
+    apply_usage,
+};
+use crate::key::{KeyId, KeyRecord, KeyStatus, Revision};
 use crate::sync::{Mutex, RwLock, lock};
 
-/// Reads of different keys rarely meet at 64 locks, however many threads there are.
-const SHARDS: usize = 64;
+/// About one for each character that an id may end with: reads of different keys rarely meet at so many locks.
+const SHARDS: usize = 62;
 
-type Shard = HashMap<KeyId, Arc<KeyRecord>, RandomState>;
+type Shard = HashMap<KeyId, Arc<KeyRecord>>;
 
 /// A store in the process's memory: complete, fast, and gone with the process.
 ///
 /// For tests, for tools, and as the reference of what the contract means. A read is one hash and one shared lock.
+///
+/// ```
+/// use keyward::access::Grant;
+/// use keyward::hash::{DigestText, SecretOrigin};
+/// use keyward::key::{Credential, Environment, KeyRecord};
+/// use keyward::store::{InsertKey, KeyStore, MemoryStore, StoreError};
+/// use keyward::time::Timestamp;
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let now = Timestamp::from_secs(1_700_000_000);
+/// let credential = Credential::new(DigestText::new("$2b$12$…"), SecretOrigin::Generated, now);
+/// let record = KeyRecord::new(
+///     "0aZ9bY8cX7dW".parse()?,
+///     Environment::live(),
+///     "acme".parse()?,
+///     "nightly export",
+///     Grant::Scopes(Vec::new()),
+///     credential,
+///     now,
+///     "user:ana".parse()?,
+/// );
+///
+/// let store = MemoryStore::new();
+/// store.insert(InsertKey::new(record.clone())).await?;
+/// assert_eq!(*store.find(&record.id).await?.unwrap(), record);
+/// assert!(matches!(store.insert(InsertKey::new(record)).await, Err(StoreError::AlreadyExists)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct MemoryStore {
-    hasher: RandomState,
     shards: Vec<RwLock<Shard>>,
     /// Held by whoever changes anything, so that a count over all shards and the change after it are one step.
     writer: Mutex<()>,
@@ -28,26 +59,17 @@ impl MemoryStore {
     /// Returns an empty store.
     #[must_use]
     pub fn new() -> Self {
-        let hasher = RandomState::new();
-        let shards = (0..SHARDS)
-            .map(|_| RwLock::new(Shard::with_hasher(hasher.clone())))
-            .collect();
         Self {
-            hasher,
-            shards,
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             writer: Mutex::new(()),
         }
     }
 
+    /// Ids are random, so their last character spreads them as well as any hash.
     fn shard(&self, id: &KeyId) -> Result<&RwLock<Shard>, StoreError> {
-        let count = u64::try_from(self.shards.len()).unwrap_or(1);
-        let place = self
-            .hasher
-            .hash_one(id)
-            .checked_rem(count)
-            .and_then(|place| usize::try_from(place).ok());
-        place
-            .and_then(|place| self.shards.get(place))
+        let last = usize::from(id.as_str().bytes().last().unwrap_or(0));
+        self.shards
+            .get(last % SHARDS)
             .ok_or_else(|| StoreError::backend("memory", "no shards"))
     }
 
@@ -125,10 +147,7 @@ impl KeyStore for MemoryStore {
     async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
         let _writer = lock(&self.writer);
         let stored = self.read(&record.id)?.ok_or(StoreError::NotFound)?;
-        if stored.revision != record.revision {
-            return Err(StoreError::Conflict);
-        }
-        let next = merge(&stored, record);
+        let next = apply_update(&stored, record)?;
         let revision = next.revision;
         self.write(next)?;
         Ok(revision)
@@ -137,8 +156,12 @@ impl KeyStore for MemoryStore {
     async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError> {
         let _writer = lock(&self.writer);
         for used in usage {
-            if let Some(stored) = self.read(&used.id)? {
-                self.write(touched(&stored, used))?;
+            let mut shard = self
+                .shard(&used.id)?
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(stored) = shard.get_mut(&used.id) {
+                apply_usage(Arc::make_mut(stored), used);
             }
         }
         Ok(())
@@ -162,42 +185,4 @@ impl KeyStore for MemoryStore {
             .remove(id);
         Ok(())
     }
-}
-
-/// What the contract says an update leaves: the new settings, the old origin, the old usage.
-fn merge(stored: &KeyRecord, update: &KeyRecord) -> KeyRecord {
-    let used = |credential: &Credential| Credential {
-        last_used_at: stored
-            .credential(credential.generation)
-            .and_then(|known| known.last_used_at),
-        ..credential.clone()
-    };
-    KeyRecord {
-        id: stored.id,
-        environment: stored.environment,
-        owner: stored.owner.clone(),
-        created_at: stored.created_at,
-        created_by: stored.created_by.clone(),
-        last_used: stored.last_used,
-        revision: stored.revision.next(),
-        current: used(&update.current),
-        previous: update.previous.as_ref().map(used),
-        ..update.clone()
-    }
-}
-
-fn touched(stored: &KeyRecord, used: &Usage) -> KeyRecord {
-    let mut record = stored.clone();
-    if record.last_used.is_none_or(|last| last.at < used.at) {
-        record.last_used = Some(LastUse::new(used.at, used.from));
-    }
-    for credential in [Some(&mut record.current), record.previous.as_mut()]
-        .into_iter()
-        .flatten()
-    {
-        if credential.generation == used.generation {
-            credential.last_used_at = credential.last_used_at.max(Some(used.at));
-        }
-    }
-    record
 }

@@ -3,18 +3,27 @@
 //! `docs/store-contract.md` has the contract in prose; the conformance suite in [`testing`](crate::testing) has it as
 //! code, one named test per rule.
 
+mod apply;
 mod error;
 mod memory;
 mod query;
+#[cfg(feature = "sqlite")]
+mod sql;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use apply::{apply_update, apply_usage};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use query::{Cursor, CursorError, InsertKey, ListKeys, Page, Usage, UsageFilter};
+#[cfg(feature = "sqlite")]
+pub use sql::{Durability, SqliteStore, SqliteStoreBuilder};
+/// The version of sqlx whose pools the SQL stores take.
+#[cfg(feature = "sqlite")]
+pub use sqlx;
 
 use crate::key::{KeyId, KeyRecord, Revision};
 

@@ -79,7 +79,7 @@ impl Usage {
 /// let query = ListKeys::new().with_owner("acme".parse().unwrap()).with_status(KeyStatus::Active, Timestamp::EPOCH);
 /// assert_eq!(query.limit, ListKeys::DEFAULT_LIMIT);
 /// ```
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ListKeys {
     /// Keys of this owner.
@@ -124,10 +124,19 @@ impl ListKeys {
 
     /// Returns the query for all keys, [`Self::DEFAULT_LIMIT`] a page.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
+            owner: None,
+            tenant: None,
+            environment: None,
+            role: None,
+            status: None,
+            expires_before: None,
+            created_before: None,
+            rotated_before: None,
+            usage: None,
+            after: None,
             limit: Self::DEFAULT_LIMIT,
-            ..Self::default()
         }
     }
 
@@ -201,9 +210,9 @@ impl ListKeys {
         self
     }
 
-    /// Asks for at most `limit` records, kept within 1 and [`Self::MAX_LIMIT`].
+    /// Asks for at most `limit` records; [`Self::page_size`] keeps it within 1 and [`Self::MAX_LIMIT`].
     #[must_use]
-    pub fn with_limit(mut self, limit: u32) -> Self {
+    pub const fn with_limit(mut self, limit: u32) -> Self {
         self.limit = limit;
         self
     }
@@ -243,6 +252,13 @@ impl ListKeys {
             })
             && fits(self.usage.as_ref(), |usage| usage.matches(record))
             && fits(self.after.as_ref(), |cursor| Cursor::of(record) < *cursor)
+    }
+}
+
+/// The same as [`ListKeys::new`].
+impl Default for ListKeys {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -4,12 +4,15 @@ pub mod audit_rules;
 mod clock;
 mod counting_hasher;
 mod faulty_sink;
+mod faulty_store;
 mod gate;
 mod random;
 pub mod rate_limit_rules;
+pub mod store_rules;
 
 pub use clock::ManualClock;
 pub use counting_hasher::CountingHasher;
 pub use faulty_sink::FaultySink;
+pub use faulty_store::{FaultyStore, StoreGate, StoreOperation};
 pub use gate::Gate;
 pub use random::SeededRandom;

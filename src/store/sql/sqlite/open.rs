@@ -1,0 +1,66 @@
+//! Pools with the settings that `docs/store-contract.md` lists.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool};
+
+use super::{Dialect, Durability, SqliteStoreBuilder, error};
+use crate::store::StoreError;
+
+pub(super) async fn file(settings: &SqliteStoreBuilder) -> Result<SqlitePool, StoreError> {
+    let path = prepare(&settings.path)
+        .map_err(|error| StoreError::unavailable(<Sqlite as Dialect>::STORE, error))?;
+    let synchronous = match settings.durability {
+        Durability::Full => SqliteSynchronous::Full,
+        Durability::Normal => SqliteSynchronous::Normal,
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(settings.busy_timeout)
+        .foreign_keys(true);
+    let pool = resident(settings.connections.get()).acquire_timeout(settings.busy_timeout);
+    pool.connect_with(options)
+        .await
+        .map_err(error::failed::<Sqlite>)
+}
+
+/// On one connection, because each would see a database of its own.
+pub(super) async fn in_memory() -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .in_memory(true)
+        .foreign_keys(true);
+    resident(1)
+        .min_connections(1)
+        .connect_with(options)
+        .await
+        .map_err(error::failed::<Sqlite>)
+}
+
+/// Connections that stay: no network lies between us and the file that could have dropped them, so neither age nor a
+/// test before each use gains anything.
+fn resident(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Creates the file if it does not exist, and returns its absolute path: SQLite gives some relative ones (`:memory:`,
+/// `file:…`, the empty one) a meaning of their own.
+fn prepare(path: &Path) -> io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut create = OpenOptions::new();
+    create.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
+    match create.open(&path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(path),
+    }
+}

@@ -1,0 +1,51 @@
+//! The rules of the store contract, on every store and wrapper that ships.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may say what it expects"
+)]
+
+use std::sync::Arc;
+
+use keyward::key_store_conformance;
+use keyward::store::{KeyStore, MemoryStore};
+use keyward::testing::FaultyStore;
+
+mod store_without;
+
+use store_without::Without;
+
+key_store_conformance!(memory, async { MemoryStore::new() });
+key_store_conformance!(shared, async {
+    Arc::new(MemoryStore::new()) as Arc<dyn KeyStore>
+});
+key_store_conformance!(boxed, async {
+    Box::new(MemoryStore::new()) as Box<dyn KeyStore>
+});
+key_store_conformance!(faultless, async { FaultyStore::new(MemoryStore::new()) });
+key_store_conformance!(without_usage, async { Without::usage() }, without[usage]);
+key_store_conformance!(
+    without_limit,
+    async { Without::owner_limit() },
+    without[owner_limit]
+);
+key_store_conformance!(without_both, async { Without::both() }, without [usage, owner_limit]);
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use keyward::key_store_conformance;
+    use keyward::store::SqliteStore;
+    use keyward::testing::store_rules::Handles;
+
+    async fn on_a_file() -> Handles {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let other = SqliteStore::open(&path).await.unwrap();
+        Handles::new(store).with_other(other).keeping(folder)
+    }
+
+    key_store_conformance!(in_memory, async { SqliteStore::in_memory().await.unwrap() });
+    key_store_conformance!(file, on_a_file());
+}
