@@ -547,9 +547,11 @@ async fn goes_on_when_a_caller_of_record_stopped_waiting() {
 async fn writes_what_it_has_when_it_is_dropped() {
     let (memory, sink, builder) = faulty();
     let recorder = builder.linger(Duration::from_secs(3600)).start().unwrap();
+    let before = tokio::time::Instant::now();
     recorder.enqueue(request(0));
     drop(recorder);
     sink.wait_for_writes(1).await;
+    assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(numbers(&memory), [0]);
 }
 
