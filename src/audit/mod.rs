@@ -156,3 +156,8 @@ forward!(Box);
 
 /// Sinks are chosen at run time.
 const _: fn(&dyn AuditSink) = |_| {};
+
+/// Compiles what the guide shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/audit.md")]
+struct Guide;

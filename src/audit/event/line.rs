@@ -1,3 +1,4 @@
+#[cfg(feature = "tracing")]
 use std::borrow::Cow;
 use std::io;
 

@@ -175,3 +175,26 @@ fn failed(error: io::Error) -> AuditError {
         _ => AuditError::backend(NAME, error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::AuditKind;
+    use crate::time::Timestamp;
+
+    fn events(kinds: &[AuditKind]) -> Vec<AuditEvent> {
+        let event = |kind: &AuditKind| AuditEvent::new(*kind, Timestamp::EPOCH);
+        kinds.iter().map(event).collect()
+    }
+
+    #[test]
+    fn syncs_for_operations_and_not_for_requests() {
+        let requests = events(&[AuditKind::RequestCompleted, AuditKind::AuthenticationFailed]);
+        let mixed = events(&[AuditKind::RequestCompleted, AuditKind::KeyRevoked]);
+        let purge = events(&[AuditKind::AuditPurged]);
+        let by_policy = |sync: SyncPolicy| [&requests, &mixed, &purge].map(|e| sync.applies_to(e));
+        assert_eq!(by_policy(SyncPolicy::Always), [true, true, true]);
+        assert_eq!(by_policy(SyncPolicy::LifeCycle), [false, true, true]);
+        assert_eq!(by_policy(SyncPolicy::Never), [false, false, false]);
+    }
+}

@@ -35,13 +35,14 @@ pub(super) fn mend(file: &File, path: &Path) -> io::Result<u64> {
     Ok(end)
 }
 
-/// Returns the highest sequence among the last events before `end`. The outer `None` means that there are lines and none of
-/// the last ones is an event.
+/// Returns the highest sequence among the last events. The outer `None` means that there are whole
+/// lines and none of the last ones is an event.
 #[expect(
     clippy::option_option,
     reason = "no event yet and no trail at all are different answers"
 )]
-pub(super) fn last_sequence(file: &File, end: u64) -> io::Result<Option<Option<u64>>> {
+pub(super) fn last_sequence(file: &File) -> io::Result<Option<Option<u64>>> {
+    let end = end_of_last_line(file, file.metadata()?.len())?;
     if end == 0 {
         return Ok(Some(None));
     }

@@ -18,15 +18,16 @@ pub(super) struct Trail {
 impl Trail {
     pub(super) fn open(path: PathBuf) -> Result<Self, AuditError> {
         let file = open_private(&path).map_err(failed)?;
-        let (length, last) = {
+        let (length, last_sequence) = {
             let _lock = Lock::take(&file).map_err(failed)?;
-            let length = tail::mend(&file, &path).map_err(failed)?;
-            if length == 0 {
-                sync_folder(&path).map_err(failed)?;
-            }
-            (length, tail::last_sequence(&file, length).map_err(failed)?)
+            // Looked at before anything is changed: it may be some other file.
+            let last = tail::last_sequence(&file).map_err(failed)?;
+            let last = last.ok_or(AuditError::unreadable(NAME))?;
+            (tail::mend(&file, &path).map_err(failed)?, last)
         };
-        let last_sequence = last.ok_or(AuditError::unreadable(NAME))?;
+        if length == 0 {
+            sync_folder(&path).map_err(failed)?;
+        }
         Ok(Self {
             path,
             file,

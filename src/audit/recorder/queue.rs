@@ -113,13 +113,14 @@ impl Queue {
 
     /// Adds an event that somebody waits for; there is always room. `false` if closed.
     pub(super) fn push_durable(&self, event: AuditEvent, answer: Answer) -> bool {
+        let entry = Entry::Durable(Box::new(event), answer);
         let mut state = lock(&self.state);
         if state.closed {
             return false;
         }
         state.counters.recorded = state.counters.recorded.saturating_add(1);
         state.counters.pending = state.counters.pending.saturating_add(1);
-        state.push_urgent(Entry::Durable(Box::new(event), answer));
+        state.push_urgent(entry);
         drop(state);
         self.work.notify_one();
         true
@@ -203,13 +204,15 @@ impl Queue {
 
     /// Takes up to `max` events, or a flush if one comes first. Nothing if the queue is empty.
     pub(super) fn take(&self, max: usize) -> Option<Work> {
-        let work = {
-            let mut state = lock(&self.state);
-            state.wake_at = AWAKE;
-            state.take(max)
-        };
+        // Allocated before the lock, which the callers of the hot path want too.
+        let mut taken = Vec::with_capacity(max.min(self.capacity));
+        let flush = lock(&self.state).take(max, &mut taken);
         self.room.notify_waiters();
-        work
+        match flush {
+            Some(answer) => Some(Work::Flush(answer)),
+            None if taken.is_empty() => None,
+            None => Some(Work::Write(taken)),
+        }
     }
 
     /// Returns what tells of room; it has to be enabled before the queue is tried.
@@ -225,26 +228,31 @@ impl State {
         self.wake_at = AWAKE;
     }
 
-    fn take(&mut self, max: usize) -> Option<Work> {
-        let events = self.entries.iter().take(max);
-        let count = events
-            .take_while(|entry| !matches!(entry, Entry::Flush(_)))
-            .count();
-        if count > 0 {
-            let taken: Vec<Entry> = self.entries.drain(..count).collect();
-            let queued = taken
-                .iter()
-                .filter(|entry| matches!(entry, Entry::Queued(_)))
-                .count();
-            self.waiting = self.waiting.saturating_sub(queued);
-            self.urgent = self.urgent.saturating_sub(count.saturating_sub(queued));
-            return Some(Work::Write(taken));
+    /// Moves up to `max` events into `taken`, those before the next flush; if that comes first, returns it instead.
+    fn take(&mut self, max: usize, taken: &mut Vec<Entry>) -> Option<Answer> {
+        self.wake_at = AWAKE;
+        while taken.len() < max {
+            let flush_later =
+                matches!(self.entries.front(), Some(Entry::Flush(_))) && !taken.is_empty();
+            if flush_later {
+                break;
+            }
+            match self.entries.pop_front()? {
+                Entry::Flush(answer) => {
+                    self.urgent = self.urgent.saturating_sub(1);
+                    return Some(answer);
+                }
+                entry @ Entry::Durable(..) => {
+                    self.urgent = self.urgent.saturating_sub(1);
+                    taken.push(entry);
+                }
+                entry @ Entry::Queued(_) => {
+                    self.waiting = self.waiting.saturating_sub(1);
+                    taken.push(entry);
+                }
+            }
         }
-        let Some(Entry::Flush(answer)) = self.entries.pop_front() else {
-            return None;
-        };
-        self.urgent = self.urgent.saturating_sub(1);
-        Some(Work::Flush(answer))
+        None
     }
 
     /// Counts what nobody will write: also what the writer held when it ended.

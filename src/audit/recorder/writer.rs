@@ -60,7 +60,6 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self) {
-        let _abandon = AbandonOnDrop(Arc::clone(&self.queue));
         while self.ready().await {
             match self.queue.take(self.pace.batch) {
                 Some(Work::Write(entries)) => self.write(Batch::of(entries)).await,
@@ -217,13 +216,10 @@ impl Batch {
     }
 }
 
-/// Closes the queue when the task ends, however it ends: nobody waits for a writer that is gone.
-#[derive(Debug)]
-struct AbandonOnDrop(Arc<Queue>);
-
-impl Drop for AbandonOnDrop {
+/// Closes the queue when the task ends, however it ends, even if it never ran: nobody waits for a writer that is gone.
+impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.queue.abandon();
     }
 }
 
