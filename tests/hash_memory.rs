@@ -192,6 +192,16 @@ fn forgets_what_nobody_used_since_the_last_sweep() {
 }
 
 #[test]
+fn says_whether_a_key_has_proved_itself() {
+    let memory = memory(8);
+    assert!(!memory.knows("id"));
+    assert_eq!(keep(&memory, "id", 1, b"secret"), Remembered::Kept);
+    assert!(memory.knows("id") && !memory.knows("other"));
+    memory.forget("id");
+    assert!(!memory.knows("id"));
+}
+
+#[test]
 fn tells_long_ids_apart() {
     let memory = memory(64);
     let ids = [

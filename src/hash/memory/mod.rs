@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use zeroize::Zeroizing;
 
 use self::shard::Shard;
-use self::slot::{Seeds, Slot};
+use self::slot::Slot;
 use super::mac::Mac;
 use super::{DigestText, SecretOrigin};
 use crate::random::{RandomError, SecureRandom};
@@ -103,7 +103,7 @@ pub struct ProofMemoryStats {
 }
 
 impl ProofMemory {
-    /// Keys that a memory holds unless told otherwise: some 10 MB when full.
+    /// Keys that a memory holds unless told otherwise: some 13 MB when full.
     pub const DEFAULT_CAPACITY: usize = 65_536;
 
     /// Returns an empty memory for [`DEFAULT_CAPACITY`](ProofMemory::DEFAULT_CAPACITY) keys.
@@ -124,13 +124,10 @@ impl ProofMemory {
         let mut key = Zeroizing::new([0; 32]);
         random.fill(key.as_mut_slice())?;
         let root = Mac::new(key.as_slice());
-        let seeds = Seeds::new(root.over([b"keyward/1/proof-memory-map"]));
         Ok(Self {
             tags: root.derive("keyward/1/proof-memory"),
             ids: root.derive("keyward/1/proof-memory-id"),
-            shards: (0..SHARDS)
-                .map(|_| RwLock::new(Shard::new(seeds)))
-                .collect(),
+            shards: (0..SHARDS).map(|_| RwLock::new(Shard::default())).collect(),
             capacity,
             len: AtomicUsize::new(0),
             kept: AtomicU64::new(0),

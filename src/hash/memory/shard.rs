@@ -3,26 +3,19 @@ use std::collections::HashMap;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Remembered;
-use super::slot::{Seeds, Slot};
+use super::slot::Slot;
 use crate::hash::mac;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A part of the memory behind one lock.
+#[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<Slot, Entry, Seeds>,
+    entries: HashMap<Slot, Entry>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl Shard {
-    pub(super) fn new(seeds: Seeds) -> Self {
-        Self {
-            entries: HashMap::with_hasher(seeds),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-        }
-    }
-
     pub(super) fn knows(&self, slot: Slot, generation: u32, tag: &[u8; 32]) -> bool {
         let known = self
             .entries
