@@ -59,17 +59,19 @@ pub struct RateHeaders {
     legacy: Option<ResetStyle>,
 }
 
-/// Sends all of them: draft 11, and the `X-RateLimit` fields with an epoch reset.
+/// Sends all of them: [`RateHeaders::ALL`].
 impl Default for RateHeaders {
     fn default() -> Self {
-        Self {
-            draft: Some(HeaderProfile::default()),
-            legacy: Some(ResetStyle::default()),
-        }
+        Self::ALL
     }
 }
 
 impl RateHeaders {
+    /// Draft 11, and the `X-RateLimit` fields with an epoch reset.
+    pub const ALL: Self = Self {
+        draft: Some(HeaderProfile::Draft11),
+        legacy: Some(ResetStyle::Epoch),
+    };
     /// The names of all fields that [`RateHeaders::fields`] can produce, in lower case.
     pub const NAMES: [&'static str; 6] = [
         "ratelimit-policy",

@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::{KeyService, VerifiedKey};
 use crate::rate_limit::{
     Charge, MAX_CHARGES, Mode, Quota, RateDecision, RateLimitError, RateLimiter as _, Subject,
@@ -135,33 +137,75 @@ impl KeyService {
         self.decide_limit(key, cost, Mode::Refund).await
     }
 
+    /// Returns where the limits of an address stand, without charging them: all that a client may learn of its limits
+    /// before its key is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`LimitError`] when nothing could be found out.
+    pub async fn address_limits(&self, client: IpAddr) -> Result<RateDecision, LimitError> {
+        let quotas = &self.inner.limits.address;
+        if quotas.is_empty() {
+            return Ok(RateDecision::unlimited());
+        }
+        let subject = Subject::ip(client);
+        let charges: Vec<_> = quotas
+            .iter()
+            .map(|quota| Charge::new(subject, quota).with_cost(0))
+            .collect();
+        self.apply(&charges, Mode::Peek, self.inner.clock.now())
+            .await
+    }
+
     async fn decide_limit(
         &self,
         key: &VerifiedKey,
         cost: u32,
         mode: Mode,
     ) -> Result<RateDecision, LimitError> {
-        let plan = &self.inner.limits;
-        let record = key.record();
         let now = self.inner.clock.now();
-        let tier = match record.tier_at(now) {
-            Some(name) => plan.tier(name).ok_or(LimitError::UnknownTier)?,
-            None => &plan.default_tier,
+        let tier = self.tier_of(key, now)?;
+        let Some((charges, count)) = self.charges(key, tier, cost) else {
+            return Ok(RateDecision::unlimited());
         };
-        let id = key.id();
+        let charges = charges.get(..count).unwrap_or_default();
+        let decision = self.apply(charges, mode, now).await?;
+        if !decision.is_allowed() {
+            self.inner.trail.limit_hit(key, &decision, now);
+        }
+        Ok(decision)
+    }
+
+    fn tier_of(&self, key: &VerifiedKey, now: Timestamp) -> Result<&Tier, LimitError> {
+        let plan = &self.inner.limits;
+        match key.record().tier_at(now) {
+            Some(name) => plan.tier(name).ok_or(LimitError::UnknownTier),
+            None => Ok(&plan.default_tier),
+        }
+    }
+
+    /// Returns what the request is charged, if anything. On the stack: limits are decided without touching the heap.
+    fn charges<'a>(
+        &'a self,
+        key: &'a VerifiedKey,
+        tier: &'a Tier,
+        cost: u32,
+    ) -> Option<([Charge<'a>; MAX_CHARGES], usize)> {
+        let (plan, record) = (&self.inner.limits, key.record());
+        let tenant = record.tenant.tenant();
         let groups = [
-            (Some(Subject::key(id.as_str())), tier.quotas()),
-            (key.client().map(Subject::ip), &plan.address),
+            (Some(Subject::key(record.id.as_str())), tier.quotas()),
+            (key.client().map(Subject::ip), plan.address.as_slice()),
             (
-                record
-                    .tenant
-                    .tenant()
-                    .map(|tenant| Subject::tenant(tenant.as_str())),
-                &plan.tenant,
+                tenant.map(|tenant| Subject::tenant(tenant.as_str())),
+                plan.tenant.as_slice(),
             ),
-            (Some(Subject::owner(record.owner.as_str())), &plan.owner),
+            (
+                Some(Subject::owner(record.owner.as_str())),
+                plan.owner.as_slice(),
+            ),
         ];
-        let wanted = groups.into_iter().flat_map(|(subject, quotas)| {
+        let mut wanted = groups.into_iter().flat_map(|(subject, quotas)| {
             let charges = subject.map(|subject| {
                 quotas
                     .iter()
@@ -169,23 +213,13 @@ impl KeyService {
             });
             charges.into_iter().flatten()
         });
-        // On the stack: a request's limits are decided without touching the heap.
-        let mut wanted = wanted.fuse();
-        let Some(first) = wanted.next() else {
-            return Ok(RateDecision::unlimited());
-        };
-        let mut charges = [first; MAX_CHARGES];
+        let mut charges = [wanted.next()?; MAX_CHARGES];
         let mut count = 1;
         for (place, charge) in charges.iter_mut().skip(1).zip(wanted) {
             *place = charge;
             count += 1;
         }
-        let charges = charges.get(..count).unwrap_or_default();
-        let decision = self.apply(charges, mode, now).await?;
-        if !decision.is_allowed() {
-            self.inner.trail.limit_hit(key, &decision, now);
-        }
-        Ok(decision)
+        Some((charges, count))
     }
 
     async fn apply(

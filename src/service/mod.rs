@@ -57,6 +57,8 @@ pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use rotate::Rotation;
 pub use switch::Revoked;
+#[cfg(feature = "tower")]
+pub(crate) use trail::of_key;
 pub use update::{Field, UpdateKey};
 pub use verified::VerifiedKey;
 
@@ -208,6 +210,12 @@ impl KeyService {
         let audit = self.inner.trail.recorder().shutdown().await;
         usage.map_err(ShutdownError::Usage)?;
         audit.map_err(ShutdownError::Audit)
+    }
+
+    /// Returns whether both are clones of one service.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     fn start(inner: Inner) -> Self {

@@ -1,0 +1,98 @@
+//! Keys in places where they must not be.
+
+use std::borrow::Cow;
+
+use ::http::Uri;
+
+use super::percent;
+use crate::audit::{AuditEvent, AuditKind};
+use crate::key::{KeyFormat, KeyId};
+use crate::service::KeyService;
+
+use super::exchange::Origin;
+
+/// How often an encoded URL inside a URL is unpacked.
+const LAYERS: usize = 3;
+
+/// Returns the id of a key in path or query, percent-encoded or not, alone or inside another value.
+///
+/// The whole of it is looked at: the `http` crate takes no URL of more than 64 kB, and a part that is not looked at
+/// would be the place to put a key.
+pub(super) fn in_url(uri: &Uri, format: &KeyFormat) -> Option<KeyId> {
+    let mut text = Cow::Borrowed(uri.path_and_query()?.as_str().as_bytes());
+    for _ in 0..LAYERS {
+        if let Some(id) = first_key(&text, format) {
+            return Some(id);
+        }
+        text = Cow::Owned(percent::decode(&text)?);
+    }
+    first_key(&text, format)
+}
+
+/// Whatever stands around a key in a URL, it is none of the characters a key is made of.
+fn first_key(text: &[u8], format: &KeyFormat) -> Option<KeyId> {
+    text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+        .find_map(|word| format.parse(word).ok())
+        .map(|key| key.id())
+}
+
+/// Writes down that a key was sent where others can read it.
+///
+/// The secret is not checked for this: the event names the key that the client says it is.
+pub(super) fn report(service: &KeyService, id: KeyId, place: &'static str, origin: &Origin) {
+    let now = service.clock().now();
+    let event = AuditEvent::new(AuditKind::KeyExposed, now)
+        .with_failure(place)
+        .with_key_id(id.as_str())
+        .with_detail("secret", "unchecked");
+    service.recorder().enqueue(origin.write(event));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::OsRandom;
+
+    fn found(build: impl FnOnce(&str) -> String) -> bool {
+        let format = KeyFormat::default();
+        let key = format.generate(&OsRandom::new()).unwrap();
+        let uri = build(key.plaintext().expose()).parse().unwrap();
+        in_url(&uri, &format) == Some(key.id())
+    }
+
+    fn encode(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn finds_a_key_in_the_query_and_in_the_path() {
+        assert!(found(|key| format!("/v1/x?api_key={key}")));
+        assert!(found(|key| format!("/v1/x?a=1&b={key}&c=2")));
+        assert!(found(|key| format!("/v1/x?{key}")));
+        assert!(found(|key| format!("/v1/{key}/x")));
+        assert!(found(|key| format!("https://example.com/{key}")));
+    }
+
+    #[test]
+    fn finds_an_encoded_key() {
+        assert!(found(|key| format!("/?k={}", key.replace('_', "%5F"))));
+        assert!(found(|key| format!("/?k={}", encode(key))));
+        assert!(found(|key| format!("/?k={}", encode(&encode(key)))));
+        assert!(found(|key| format!(
+            "/?next=https%3A%2F%2Fexample.com%2F%3Fkey%3D{key}"
+        )));
+    }
+
+    #[test]
+    fn finds_a_key_at_the_end_of_a_very_long_url() {
+        assert!(found(|key| format!("/?a={}&k={key}", "x".repeat(60_000))));
+    }
+
+    #[test]
+    fn takes_nothing_else_for_a_key() {
+        assert!(!found(|key| format!("/?k={}", &key[..68])));
+        assert!(!found(|key| format!("/?k={key}x")));
+        assert!(!found(|_| "/?api_key=hello%".to_owned()));
+        assert!(!found(|_| "*".to_owned()));
+    }
+}

@@ -1,0 +1,175 @@
+//! The problems of this crate's own.
+
+use std::time::Duration;
+
+use ::http::StatusCode;
+use ::http::header::{HeaderValue, WWW_AUTHENTICATE};
+
+use super::Problem;
+use crate::access::Requirement;
+use crate::rate_limit::{Outcome, QuotaState, RateDecision};
+use crate::service::{Face, LifecycleError, LimitError, VerifyError};
+
+/// Problem types of draft-ietf-httpapi-ratelimit-headers.
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+const ABNORMAL_USAGE: &str =
+    "https://iana.org/assignments/http-problem-types#abnormal-usage-detected";
+const REDUCED_CAPACITY: &str =
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+
+/// An outage seldom ends sooner, and clients that come back every second prolong it.
+const OUTAGE_WAIT: Duration = Duration::from_secs(5);
+
+impl Problem {
+    /// 401: there is no valid key. The same for every reason, so that nobody learns which.
+    pub fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
+            .with_detail("a valid API key is required")
+            .with_header(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static(super::super::CHALLENGE),
+            )
+    }
+
+    /// 403: the key may not do this. Says what was required, never what the key has.
+    pub fn forbidden(requirement: &Requirement) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission_denied")
+            .with_detail("the key may not do this here")
+            .with_member("required", requirement.to_string())
+    }
+
+    /// 403: the key is valid, and bound to other addresses.
+    pub fn address_refused() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "address_refused")
+            .with_detail("the key may not be used from this address")
+    }
+
+    /// 429: over a limit, with the names of the limits and the time to wait (`Retry-After` in whole seconds,
+    /// `retry_after_ms` exactly). A request that costs more than a limit ever holds gets no time, as no wait helps.
+    pub fn rate_limited(decision: &RateDecision) -> Self {
+        let violated: Vec<_> = decision.denied().map(QuotaState::name).collect();
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+            .with_type(
+                QUOTA_EXCEEDED,
+                "Request cannot be satisfied as assigned quota has been exceeded",
+            )
+            .with_member("violated-policies", violated);
+        match decision.outcome() {
+            Outcome::Denied { wait } => {
+                let millis = wait.as_micros().div_ceil(1000);
+                problem
+                    .with_retry_after(wait)
+                    .with_member("retry_after_ms", u64::try_from(millis).unwrap_or(u64::MAX))
+            }
+            Outcome::Never => {
+                problem.with_detail("the request costs more than the limit ever allows")
+            }
+            Outcome::Allowed => problem,
+        }
+    }
+
+    /// 429: too many failed attempts from this address.
+    pub fn too_many_attempts(wait: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts")
+            .with_type(
+                ABNORMAL_USAGE,
+                "Request not satisfied due to detection of abnormal request pattern",
+            )
+            .with_detail("too many failed attempts from this address")
+            .with_retry_after(wait)
+    }
+
+    /// 503: nobody can say now whether the request is allowed. It says nothing about the key.
+    pub fn unavailable(wait: Duration) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            .with_type(
+                REDUCED_CAPACITY,
+                "Request cannot be satisfied due to temporary server capacity constraints",
+            )
+            .with_detail("the request could not be checked; the key may well be valid")
+            .with_retry_after(wait)
+    }
+
+    /// 503 after an error that names no time.
+    pub(in crate::http) fn outage() -> Self {
+        Self::unavailable(OUTAGE_WAIT)
+    }
+
+    /// 500: the application reads a verified key on a route that no layer protects, or forgot to say what it requires.
+    pub(in crate::http) fn unprotected() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "route_not_protected")
+            .with_detail("the route is not set up to check keys")
+    }
+
+    /// 403: the request came over plain HTTP.
+    pub(in crate::http) fn https_required() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "https_required")
+            .with_detail("use https; a key sent over plain http must be considered known to others")
+    }
+}
+
+impl From<&VerifyError> for Problem {
+    fn from(error: &VerifyError) -> Self {
+        match error {
+            VerifyError::Rejected(rejection) => match rejection.face() {
+                Face::Unauthenticated => Self::unauthenticated(),
+                Face::Forbidden => Self::address_refused(),
+                Face::TooManyAttempts(wait) => Self::too_many_attempts(wait),
+            },
+            VerifyError::Overloaded { retry_after } => Self::unavailable(*retry_after),
+            VerifyError::Unavailable(_) => Self::outage(),
+        }
+    }
+}
+
+impl From<VerifyError> for Problem {
+    fn from(error: VerifyError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<LimitError> for Problem {
+    fn from(_: LimitError) -> Self {
+        Self::outage()
+    }
+}
+
+/// For routes that issue, change and revoke keys: an error of the service as a response, so that `?` works in a handler.
+///
+/// | error | status |
+/// |---|---|
+/// | `NotFound` | 404 |
+/// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
+/// | `Invalid` | 422, with `field` |
+/// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
+/// | `Audit`, `Overloaded`, `Unavailable` | 503 |
+impl From<&LifecycleError> for Problem {
+    fn from(error: &LifecycleError) -> Self {
+        use LifecycleError as E;
+        let plain = |status| Self::new(status, error.code()).with_detail(&error.to_string());
+        match error {
+            E::NotFound => plain(StatusCode::NOT_FOUND),
+            E::NotPermitted { .. } | E::BeyondActor(_) | E::ExceedsActor { .. } => {
+                plain(StatusCode::FORBIDDEN)
+            }
+            E::Invalid { field, .. } => {
+                plain(StatusCode::UNPROCESSABLE_ENTITY).with_member("field", *field)
+            }
+            E::WrongState { .. } | E::OwnerLimit { .. } | E::Contended => {
+                plain(StatusCode::CONFLICT)
+            }
+            E::Overloaded { retry_after } => {
+                plain(StatusCode::SERVICE_UNAVAILABLE).with_retry_after(*retry_after)
+            }
+            E::Audit(_) | E::Unavailable(_) => {
+                plain(StatusCode::SERVICE_UNAVAILABLE).with_retry_after(OUTAGE_WAIT)
+            }
+        }
+    }
+}
+
+impl From<LifecycleError> for Problem {
+    fn from(error: LifecycleError) -> Self {
+        Self::from(&error)
+    }
+}
