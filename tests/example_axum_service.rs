@@ -62,7 +62,10 @@ impl Example {
         let (mut admin, mut address) = (None, None);
         while address.is_none() {
             let Some(Ok(line)) = lines.next() else {
-                panic!("it ended at once: {}", String::from_utf8_lossy(&log.lock().unwrap()));
+                panic!(
+                    "it ended at once: {}",
+                    String::from_utf8_lossy(&log.lock().unwrap())
+                );
             };
             if let Some((_, key)) = line.split_once("shown this once: ") {
                 admin = Some(key.trim().to_owned());
@@ -71,18 +74,35 @@ impl Example {
                 address = Some(rest.trim().to_owned());
             }
         }
-        Self { child, address: address.unwrap(), admin, log }
+        Self {
+            child,
+            address: address.unwrap(),
+            admin,
+            log,
+        }
     }
 
-    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         if !body.is_empty() {
-            request.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+            request.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {}\r\n",
+                body.len()
+            ));
         }
         request.push_str("\r\n");
         request.push_str(&body);
@@ -108,14 +128,26 @@ impl Example {
         let answer = self.post("/admin/keys", self.admin(), settings);
         assert_eq!(answer.status, 201, "{}", answer.body);
         let json = answer.json();
-        (json["id"].as_str().unwrap().to_owned(), json["key"].as_str().unwrap().to_owned())
+        (
+            json["id"].as_str().unwrap().to_owned(),
+            json["key"].as_str().unwrap().to_owned(),
+        )
     }
 
     /// Asks it to end, as a service manager does, and waits.
     fn terminate(mut self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "it did not end cleanly");
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert!(
+            self.child.wait().unwrap().success(),
+            "it did not end cleanly"
+        );
     }
 }
 
@@ -137,11 +169,17 @@ impl Answer {
         let (head, body) = raw.split_once("\r\n\r\n").expect("an HTTP answer");
         let (line, headers) = head.split_once("\r\n").unwrap();
         let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
+        Self {
+            status,
+            headers: headers.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        self.headers
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
     fn json(&self) -> Value {
@@ -163,12 +201,18 @@ fn answers_a_missing_and_a_wrong_key_alike() {
     let example = Example::start(folder.path());
     let missing = example.request("GET", "/v1/me", &[], None);
     let malformed = example.get("/v1/me", "pm_live_nonsense");
-    let unknown = example.get("/v1/me", "pm_live_0PZkuZCsmChD0000000000000000000000000000000000000000000000000");
+    let unknown = example.get(
+        "/v1/me",
+        "pm_live_0PZkuZCsmChD0000000000000000000000000000000000000000000000000",
+    );
     for answer in [&missing, &malformed, &unknown] {
         assert_eq!(answer.status, 401);
         assert_eq!(answer.body, missing.body);
         assert!(answer.header("www-authenticate").is_some());
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
     }
 }
 
@@ -178,16 +222,33 @@ fn decides_by_scope_role_and_tenant() {
     let example = Example::start(folder.path());
     let (id, key) = example.issue(&broker("mailer"));
     let me = example.get("/v1/me", &key);
-    assert_eq!((me.status, me.json()["id"].as_str()), (200, Some(id.as_str())));
-    assert_eq!(example.request("POST", "/v1/emails", &[("X-API-Key", &key)], None).status, 202);
-    let refused = example.request("GET", "/v1/analytics", &[("Authorization", &format!("Bearer {key}"))], None);
+    assert_eq!(
+        (me.status, me.json()["id"].as_str()),
+        (200, Some(id.as_str()))
+    );
+    assert_eq!(
+        example
+            .request("POST", "/v1/emails", &[("X-API-Key", &key)], None)
+            .status,
+        202
+    );
+    let refused = example.request(
+        "GET",
+        "/v1/analytics",
+        &[("Authorization", &format!("Bearer {key}"))],
+        None,
+    );
     assert_eq!(refused.status, 403);
 
-    let (_, agent) = example.issue(&json!({"name": "agent", "owner": "acme", "tenant": "t1", "role": "agent"}));
+    let (_, agent) =
+        example.issue(&json!({"name": "agent", "owner": "acme", "tenant": "t1", "role": "agent"}));
     assert_eq!(example.get("/v1/listings/t1", &agent).status, 200);
     assert_eq!(example.get("/v1/listings/t2", &agent).status, 403);
     assert_eq!(example.get("/v1/listings/t2", example.admin()).status, 200);
-    assert_eq!(example.post("/admin/keys", &agent, &broker("x")).status, 403);
+    assert_eq!(
+        example.post("/admin/keys", &agent, &broker("x")).status,
+        403
+    );
     assert_eq!(example.request("GET", "/healthz", &[], None).status, 200);
 }
 
@@ -200,7 +261,9 @@ fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
     // The bucket refills one a second meanwhile, so a slow machine needs a few more.
     for count in 1..=200 {
         let answer = example.get("/v1/me", &key);
-        assert!(answer.header("ratelimit").is_some() && answer.header("x-ratelimit-limit").is_some());
+        assert!(
+            answer.header("ratelimit").is_some() && answer.header("x-ratelimit-limit").is_some()
+        );
         if answer.status != 200 {
             denied = Some((count, answer));
             break;
@@ -219,18 +282,44 @@ fn rotates_with_a_grace_and_revokes_in_every_process() {
     let folder = folder();
     let here = Example::start(folder.path());
     let there = Example::start(folder.path());
-    assert!(there.admin.is_none(), "the second process printed an admin key");
+    assert!(
+        there.admin.is_none(),
+        "the second process printed an admin key"
+    );
     let (id, old) = here.issue(&broker("mailer"));
-    let rotated = here.post(&format!("/admin/keys/{id}/rotate"), here.admin(), &json!({"grace_seconds": 3600}));
+    let rotated = here.post(
+        &format!("/admin/keys/{id}/rotate"),
+        here.admin(),
+        &json!({"grace_seconds": 3600}),
+    );
     let new = rotated.json()["key"].as_str().unwrap().to_owned();
     assert_eq!(rotated.header("cache-control"), Some("no-store"));
     for process in [&here, &there] {
-        assert_eq!((process.get("/v1/me", &old).status, process.get("/v1/me", &new).status), (200, 200));
+        assert_eq!(
+            (
+                process.get("/v1/me", &old).status,
+                process.get("/v1/me", &new).status
+            ),
+            (200, 200)
+        );
     }
-    let revoked = here.post(&format!("/admin/keys/{id}/revoke"), here.admin(), &json!({"reason": "over"}));
-    assert_eq!((revoked.status, revoked.json()["audited"].as_bool()), (200, Some(true)));
+    let revoked = here.post(
+        &format!("/admin/keys/{id}/revoke"),
+        here.admin(),
+        &json!({"reason": "over"}),
+    );
+    assert_eq!(
+        (revoked.status, revoked.json()["audited"].as_bool()),
+        (200, Some(true))
+    );
     for process in [&here, &there] {
-        assert_eq!((process.get("/v1/me", &old).status, process.get("/v1/me", &new).status), (401, 401));
+        assert_eq!(
+            (
+                process.get("/v1/me", &old).status,
+                process.get("/v1/me", &new).status
+            ),
+            (401, 401)
+        );
     }
 }
 
@@ -241,23 +330,49 @@ fn keeps_keys_and_revocations_over_a_restart_and_loses_no_event() {
     let admin = first.admin().to_owned();
     let (kept, key) = first.issue(&broker("kept"));
     let (dead, lost) = first.issue(&broker("dead"));
-    assert_eq!(first.post(&format!("/admin/keys/{dead}/revoke"), &admin, &json!({"reason": "over"})).status, 200);
+    assert_eq!(
+        first
+            .post(
+                &format!("/admin/keys/{dead}/revoke"),
+                &admin,
+                &json!({"reason": "over"})
+            )
+            .status,
+        200
+    );
     for _ in 0..20 {
         assert_eq!(first.get("/v1/me", &key).status, 200);
     }
     first.terminate();
 
     let trail = std::fs::read_to_string(folder.path().join("keyward.audit.jsonl")).unwrap();
-    let events: Vec<Value> = trail.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let completed = events.iter().filter(|event| event["kind"] == "request_completed" && event["key_id"] == kept.as_str());
+    let events: Vec<Value> = trail
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let completed = events
+        .iter()
+        .filter(|event| event["kind"] == "request_completed" && event["key_id"] == kept.as_str());
     assert_eq!(completed.count(), 20);
 
     let second = Example::start(folder.path());
     assert!(second.admin.is_none());
-    assert_eq!((second.get("/v1/me", &key).status, second.get("/v1/me", &lost).status), (200, 401));
+    assert_eq!(
+        (
+            second.get("/v1/me", &key).status,
+            second.get("/v1/me", &lost).status
+        ),
+        (200, 401)
+    );
     let record = second.get(&format!("/admin/keys/{kept}"), &admin).json();
-    assert!(record["last_used_at"].is_string(), "usage was lost: {record}");
-    let sequences: Vec<_> = events.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
+    assert!(
+        record["last_used_at"].is_string(),
+        "usage was lost: {record}"
+    );
+    let sequences: Vec<_> = events
+        .iter()
+        .map(|event| event["sequence"].as_u64().unwrap())
+        .collect();
     assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
@@ -269,15 +384,32 @@ fn writes_no_piece_of_a_secret_anywhere() {
     let (id, key) = example.issue(&broker("mailer"));
     let mut secrets = vec![admin.clone(), key.clone()];
     assert_eq!(example.get("/v1/me", &key).status, 200);
-    let rotated = example.post(&format!("/admin/keys/{id}/rotate"), &admin, &json!({"until_first_use": true}));
+    let rotated = example.post(
+        &format!("/admin/keys/{id}/rotate"),
+        &admin,
+        &json!({"until_first_use": true}),
+    );
     secrets.push(rotated.json()["key"].as_str().unwrap().to_owned());
     let wrong = format!("{}x{}", &key[..30], &key[31..]);
     for presented in [secrets[2].as_str(), wrong.as_str(), "pm_live_short"] {
         example.get("/v1/me", presented);
     }
     example.request("GET", &format!("/v1/me?api_key={key}"), &[], None);
-    example.request("GET", "/v1/me", &[("Authorization", &format!("Bearer {key}")), ("X-API-Key", &admin)], None);
-    example.request("GET", "/v1/me", &[("Authorization", &format!("Basic {key}"))], None);
+    example.request(
+        "GET",
+        "/v1/me",
+        &[
+            ("Authorization", &format!("Bearer {key}")),
+            ("X-API-Key", &admin),
+        ],
+        None,
+    );
+    example.request(
+        "GET",
+        "/v1/me",
+        &[("Authorization", &format!("Basic {key}"))],
+        None,
+    );
     let log = Arc::clone(&example.log);
     example.terminate();
 
@@ -291,7 +423,11 @@ fn writes_no_piece_of_a_secret_anywhere() {
         let private = &secret.as_bytes()[20..];
         for piece in private.windows(8) {
             let found = written.windows(8).any(|window| window == piece);
-            assert!(!found, "a piece of a secret was written: {}", String::from_utf8_lossy(piece));
+            assert!(
+                !found,
+                "a piece of a secret was written: {}",
+                String::from_utf8_lossy(piece)
+            );
         }
     }
 }
@@ -311,8 +447,11 @@ fn refuses_fields_that_only_the_server_sets_and_unreadable_bodies() {
         json!({"name": "n", "owner": "o", "role": "agent", "tier": "none"}),
     ] {
         let answer = example.post("/admin/keys", example.admin(), &body);
-        assert_eq!(answer.status, 400, "{body} gave {}", answer.body);
-        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert_eq!(answer.status, 422, "{body} gave {}", answer.body);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
     }
 }
 
@@ -320,9 +459,16 @@ fn refuses_fields_that_only_the_server_sets_and_unreadable_bodies() {
 fn runs_the_transcript_of_the_readme() {
     let folder = folder();
     let example = Example::start(folder.path());
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let after = readme.split_once("<!-- transcript").unwrap().1;
-    let script = after.split_once("```sh\n").unwrap().1.split_once("```").unwrap().0;
+    let script = after
+        .split_once("```sh\n")
+        .unwrap()
+        .1
+        .split_once("```")
+        .unwrap()
+        .0;
     let script = script.replace("127.0.0.1:8080", &example.address);
     let output = Command::new("bash")
         .current_dir(folder.path())
@@ -331,8 +477,23 @@ fn runs_the_transcript_of_the_readme() {
         .output()
         .expect("bash, and curl: apt-get install curl");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let codes: Vec<&str> = text.lines().filter_map(|line| line.get(line.len().checked_sub(3)?..)).filter(|end| end.bytes().all(|b| b.is_ascii_digit())).collect();
-    assert_eq!(codes, ["401", "401", "202", "403", "200", "200", "401", "401"], "{text}");
-    assert!(text.contains("429") && text.to_lowercase().contains("retry-after: 1"), "{text}");
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let codes: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.get(line.len().checked_sub(3)?..))
+        .filter(|end| end.bytes().all(|b| b.is_ascii_digit()))
+        .collect();
+    assert_eq!(
+        codes,
+        ["401", "401", "202", "403", "200", "200", "401", "401"],
+        "{text}"
+    );
+    assert!(
+        text.contains("429") && text.to_lowercase().contains("retry-after: 1"),
+        "{text}"
+    );
 }

@@ -6,15 +6,16 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
 use keyward::VerifiedKey;
-use keyward::access::{Grant, Scope, TenantBinding};
+use keyward::access::{Grant, Scope, TenantBinding, TenantId};
 use keyward::http::Problem;
-use keyward::key::{KeyId, KeyRecord, Networks};
+use keyward::key::{KeyId, KeyRecord, Networks, Revocation};
 use keyward::service::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, Rotation};
 use keyward::store::{Cursor, ListKeys};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+type View = serde_json::Map<String, Value>;
 type Body<T> = Result<Json<T>, JsonRejection>;
 /// A plaintext must not be kept by anything between here and its owner.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
@@ -22,7 +23,7 @@ const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 /// What may be asked for. A field that is not named here is refused rather than ignored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NewKey {
+pub(crate) struct NewKey {
     name: String,
     owner: String,
     /// A tenant's id, or `*` for a key of the platform as a whole.
@@ -37,20 +38,20 @@ pub struct NewKey {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Rotate {
+pub(crate) struct Rotate {
     grace_seconds: Option<u64>,
     until_first_use: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Revoke {
+pub(crate) struct Revoke {
     reason: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Filter {
+pub(crate) struct Filter {
     owner: Option<String>,
     tenant: Option<String>,
     limit: Option<u32>,
@@ -58,39 +59,47 @@ pub struct Filter {
 }
 
 /// `POST /admin/keys`
-pub async fn issue(
+pub(crate) async fn issue(
     State(service): State<KeyService>,
     key: VerifiedKey,
     body: Body<NewKey>,
 ) -> Result<impl IntoResponse, Problem> {
     let Json(wanted) = body.map_err(unreadable)?;
     let issued = service.issue(&actor(&key)?, wanted.into_request()?).await?;
-    Ok((StatusCode::CREATED, NO_STORE, Json(with_plaintext(&service, &issued))))
+    Ok((
+        StatusCode::CREATED,
+        NO_STORE,
+        Json(with_plaintext(&service, &issued)),
+    ))
 }
 
 /// `GET /admin/keys?owner=&tenant=&limit=&after=`
-pub async fn list(
+pub(crate) async fn list(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Value>, Problem> {
     let page = service.list(&actor(&key)?, filter.into_query()?).await?;
-    let keys: Vec<_> = page.records.iter().map(|record| view(&service, record)).collect();
+    let keys: Vec<_> = page
+        .records
+        .iter()
+        .map(|record| view(&service, record))
+        .collect();
     Ok(Json(json!({ "keys": keys, "next": page.next })))
 }
 
 /// `GET /admin/keys/{id}`
-pub async fn get(
+pub(crate) async fn get(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<View>, Problem> {
     let record = service.get(&actor(&key)?, &key_id(&id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
 /// `POST /admin/keys/{id}/rotate`. Without a body the old secret ends at once.
-pub async fn rotate(
+pub(crate) async fn rotate(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Path(id): Path<String>,
@@ -103,57 +112,74 @@ pub async fn rotate(
         (false, Some(grace)) => Rotation::Grace(grace),
         (false, None) => Rotation::AtOnce,
     };
-    let rotated = service.rotate(&actor(&key)?, &key_id(&id)?, rotation).await?;
+    let rotated = service
+        .rotate(&actor(&key)?, &key_id(&id)?, rotation)
+        .await?;
     Ok((NO_STORE, Json(with_plaintext(&service, &rotated))))
 }
 
 /// `POST /admin/keys/{id}/revoke`
-pub async fn revoke(
+pub(crate) async fn revoke(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Path(id): Path<String>,
     body: Body<Revoke>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<View>, Problem> {
     let Json(wanted) = body.map_err(unreadable)?;
-    let revoked = service.revoke(&actor(&key)?, &key_id(&id)?, &wanted.reason).await?;
+    let revoked = service
+        .revoke(&actor(&key)?, &key_id(&id)?, &wanted.reason)
+        .await?;
     let mut answer = view(&service, &revoked.record);
     // The key is dead either way; whoever revoked it must know if the trail has a gap.
-    answer["audited"] = json!(revoked.unaudited.is_none());
+    answer.insert("audited".to_owned(), json!(revoked.unaudited.is_none()));
     Ok(Json(answer))
 }
 
 /// `POST /admin/keys/{id}/disable`
-pub async fn disable(
+pub(crate) async fn disable(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<View>, Problem> {
     let record = service.disable(&actor(&key)?, &key_id(&id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
 /// `POST /admin/keys/{id}/enable`
-pub async fn enable(
+pub(crate) async fn enable(
     State(service): State<KeyService>,
     key: VerifiedKey,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<View>, Problem> {
     let record = service.enable(&actor(&key)?, &key_id(&id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
 impl NewKey {
     fn into_request(self) -> Result<IssueKey, Problem> {
-        let scopes = self.scopes.map(|scopes| parse_all::<Scope>("scopes", &scopes)).transpose()?;
-        let role = self.role.map(|role| role.parse().map_err(invalid("role"))).transpose()?;
+        let scopes = self
+            .scopes
+            .map(|scopes| parse_all::<Scope>("scopes", &scopes))
+            .transpose()?;
+        let role = self
+            .role
+            .map(|role| role.parse().map_err(invalid("role")))
+            .transpose()?;
         let grant = match (role, scopes) {
-            (Some(role), Some(scopes)) => Grant::try_role_with_scopes(role, scopes).map_err(invalid("scopes"))?,
+            (Some(role), Some(scopes)) => {
+                Grant::try_role_with_scopes(role, scopes).map_err(invalid("scopes"))?
+            }
             (Some(role), None) => Grant::Role(role),
             (None, Some(scopes)) => Grant::try_scopes(scopes).map_err(invalid("scopes"))?,
-            (None, None) => return Err(Problem::bad_request("`role` or `scopes` must say what the key may do")),
+            (None, None) => {
+                return Err(unprocessable(
+                    "`role` or `scopes` must say what the key may do",
+                ));
+            }
         };
         let owner = self.owner.parse().map_err(invalid("owner"))?;
-        let mut request = IssueKey::new(owner, self.name, grant).with_tenant(binding(self.tenant.as_deref())?);
+        let mut request =
+            IssueKey::new(owner, self.name, grant).with_tenant(binding(self.tenant.as_deref())?);
         if let Some(tier) = self.tier {
             request = request.with_tier(tier);
         }
@@ -197,14 +223,17 @@ fn actor(key: &VerifiedKey) -> Result<Actor, Problem> {
 
 /// An id that cannot be one does not exist.
 fn key_id(text: &str) -> Result<KeyId, Problem> {
-    text.parse().map_err(|_| Problem::from(LifecycleError::NotFound))
+    text.parse()
+        .map_err(|_| Problem::from(LifecycleError::NotFound))
 }
 
 fn binding(tenant: Option<&str>) -> Result<TenantBinding, Problem> {
     match tenant {
         None => Ok(TenantBinding::None),
         Some("*") => Ok(TenantBinding::Platform),
-        Some(tenant) => Ok(TenantBinding::Tenant(tenant.parse().map_err(invalid("tenant"))?)),
+        Some(tenant) => Ok(TenantBinding::Tenant(
+            tenant.parse().map_err(invalid("tenant"))?,
+        )),
     }
 }
 
@@ -212,50 +241,73 @@ fn parse_all<T: std::str::FromStr>(field: &'static str, texts: &[String]) -> Res
 where
     T::Err: std::fmt::Display,
 {
-    texts.iter().map(|text| text.parse().map_err(invalid(field))).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().map_err(invalid(field)))
+        .collect()
 }
 
 fn invalid<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> Problem {
-    move |error| Problem::bad_request(format!("`{field}`: {error}"))
+    move |error| unprocessable(&format!("`{field}`: {error}"))
 }
 
+fn unprocessable(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").with_detail(detail)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn unreadable(rejection: JsonRejection) -> Problem {
-    Problem::bad_request(rejection.body_text())
+    Problem::new(rejection.status(), "unreadable").with_detail(&rejection.body_text())
 }
 
-fn with_plaintext(service: &KeyService, issued: &IssuedKey) -> Value {
+fn with_plaintext(service: &KeyService, issued: &IssuedKey) -> View {
     let mut answer = view(service, issued.record());
-    answer["key"] = json!(issued.key().expose());
+    answer.insert("key".to_owned(), json!(issued.key().expose()));
     answer
 }
 
 /// What is shown of a key: everything but its digests.
-fn view(service: &KeyService, record: &KeyRecord) -> Value {
+fn view(service: &KeyService, record: &KeyRecord) -> View {
     let now = service.clock().now();
     let tenant = match &record.tenant {
         TenantBinding::Platform => Some("*"),
-        other => other.tenant().map(|tenant| tenant.as_str()),
+        other => other.tenant().map(TenantId::as_str),
     };
-    json!({
-        "id": record.id,
-        "hint": service.hint(record),
-        "name": record.name,
-        "owner": record.owner,
-        "tenant": tenant,
-        "role": record.grant.role(),
-        "scopes": record.grant.scopes(),
-        "tier": record.tier,
-        "status": record.status(now),
-        "allowed_networks": record.networks,
-        "justification": record.justification,
-        "created_at": record.created_at.to_string(),
-        "created_by": record.created_by,
-        "expires_at": record.expires_at.map(|at| at.to_string()),
-        "rotated_at": record.current.created_at.to_string(),
-        "last_used_at": record.last_used.map(|last| last.at.to_string()),
-        "last_used_from": record.last_used.and_then(|last| last.from),
-        "revoked": record.revocation.as_ref().map(|revocation| {
-            json!({ "at": revocation.at.to_string(), "by": revocation.by, "reason": revocation.reason })
-        }),
-    })
+    let fields = [
+        ("id", json!(record.id)),
+        ("hint", json!(service.hint(record))),
+        ("name", json!(record.name)),
+        ("owner", json!(record.owner)),
+        ("tenant", json!(tenant)),
+        ("role", json!(record.grant.role())),
+        ("scopes", json!(record.grant.scopes())),
+        ("tier", json!(record.tier)),
+        ("status", json!(record.status(now))),
+        ("allowed_networks", json!(record.networks)),
+        ("justification", json!(record.justification)),
+        ("created_at", json!(record.created_at.to_string())),
+        ("created_by", json!(record.created_by)),
+        (
+            "expires_at",
+            json!(record.expires_at.map(|at| at.to_string())),
+        ),
+        ("rotated_at", json!(record.current.created_at.to_string())),
+        (
+            "last_used_at",
+            json!(record.last_used.map(|last| last.at.to_string())),
+        ),
+        (
+            "last_used_from",
+            json!(record.last_used.and_then(|last| last.from)),
+        ),
+        ("revoked", json!(record.revocation.as_ref().map(end))),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn end(revocation: &Revocation) -> Value {
+    json!({ "at": revocation.at.to_string(), "by": revocation.by, "reason": revocation.reason })
 }

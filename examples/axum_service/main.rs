@@ -32,7 +32,10 @@ use tracing_subscriber::EnvFilter;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 
     let database = PathBuf::from(setting("KEYWARD_DB", "keyward.sqlite"));
     let service = open(&database).await?;
@@ -43,7 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(setting("KEYWARD_ADDR", "127.0.0.1:8080")).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let app = api::router(&service)?.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(asked_to_end()).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(asked_to_end())
+        .await?;
 
     // Last uses and audit events are written in batches; this writes the last ones.
     service.shutdown().await?;
@@ -70,14 +75,20 @@ async fn open(database: &Path) -> Result<KeyService, Box<dyn Error>> {
 /// without keys, or issues another with an actor of the application's own.
 async fn first_admin_key(service: &KeyService) -> Result<Option<String>, Box<dyn Error>> {
     let bootstrap = Actor::system("bootstrap")?;
-    let any = service.list(&bootstrap, ListKeys::new().with_limit(1)).await?;
+    let any = service
+        .list(&bootstrap, ListKeys::new().with_limit(1))
+        .await?;
     if !any.records.is_empty() {
         return Ok(None);
     }
-    let request = IssueKey::new("operator".parse()?, "first admin key", Grant::Role("admin".parse()?))
-        .with_tenant(TenantBinding::Platform)
-        .with_tier("enterprise")
-        .with_justification("made by the service at its first start");
+    let request = IssueKey::new(
+        "operator".parse()?,
+        "first admin key",
+        Grant::Role("admin".parse()?),
+    )
+    .with_tenant(TenantBinding::Platform)
+    .with_tier("enterprise")
+    .with_justification("made by the service at its first start");
     let issued = service.issue(&bootstrap, request).await?;
     Ok(Some(issued.key().expose().to_owned()))
 }

@@ -7,17 +7,28 @@ use keyward::rate_limit::{Quota, Tier, Tiers};
 use keyward::service::LimitPlan;
 
 /// Roles are looked up at every check: changing one here changes every key of that role with the next deployment.
-pub fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
+pub(crate) fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
     let agent = Role::new("agent", ["send_email", "listings:read"])?;
     let broker = Role::new("broker", ["send_email", "read_analytics", "listings:*"])?;
     // An admin key hands out keys, so it must hold whatever it hands out.
-    let admin = Role::new("admin", ["send_email", "read_analytics", "listings:*", "manage_keys"])?
-        .with_reach(TenantReach::AllTenants);
-    Ok(AccessPolicy::builder().roles([agent, broker, admin]).build()?)
+    let admin = Role::new(
+        "admin",
+        ["send_email", "read_analytics", "listings:*", "manage_keys"],
+    )?
+    .with_reach(TenantReach::AllTenants);
+    Ok(AccessPolicy::builder()
+        .roles([agent, broker, admin])
+        .build()?)
 }
 
 /// The standard tiers, and one for the service's own batch jobs.
-pub fn limits() -> Result<LimitPlan, Box<dyn Error>> {
-    let internal = Tier::new("internal", [Quota::per_minute(6_000_000)?.named("internal")?])?;
-    Ok(LimitPlan::new(Tiers::standard().with(internal)?, "starter")?)
+pub(crate) fn limits() -> Result<LimitPlan, Box<dyn Error>> {
+    let internal = Tier::new(
+        "internal",
+        [Quota::per_minute(6_000_000)?.named("internal")?],
+    )?;
+    Ok(LimitPlan::new(
+        Tiers::standard().with(internal)?,
+        "starter",
+    )?)
 }

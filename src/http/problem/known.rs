@@ -138,6 +138,7 @@ impl From<LimitError> for Problem {
 ///
 /// | error | status |
 /// |---|---|
+/// | `ActorEnded` | 401, as for every key that is not accepted |
 /// | `NotFound` | 404 |
 /// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
@@ -148,6 +149,7 @@ impl From<&LifecycleError> for Problem {
         use LifecycleError as E;
         let plain = |status| Self::new(status, error.code()).with_detail(&error.to_string());
         match error {
+            E::ActorEnded => Self::unauthenticated(),
             E::NotFound => plain(StatusCode::NOT_FOUND),
             E::NotPermitted { .. } | E::BeyondActor(_) | E::ExceedsActor { .. } => {
                 plain(StatusCode::FORBIDDEN)
