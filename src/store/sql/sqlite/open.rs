@@ -53,7 +53,7 @@ fn resident(connections: u32) -> SqlitePoolOptions {
 
 /// Creates the file if it does not exist, and returns its absolute path: SQLite gives some relative ones (`:memory:`,
 /// `file:…`, the empty one) a meaning of their own.
-fn prepare(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn prepare(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut create = OpenOptions::new();
     create.write(true).create_new(true);

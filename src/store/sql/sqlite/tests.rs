@@ -1,1 +1,419 @@
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
+use super::*;
+use crate::access::{Grant, Scope};
+use crate::hash::{DigestText, SecretOrigin};
+use crate::key::{Credential, Environment, KeyRecord};
+use crate::store::sql::statements;
+use crate::store::{InsertKey, KeyStore as _, ListKeys};
+use crate::time::Timestamp;
+
+const DIGEST: &str = "$2b$12$canary-of-a-digest";
+
+fn record() -> KeyRecord {
+    let now = Timestamp::from_secs(1_700_000_000);
+    KeyRecord::new(
+        "0aZ9bY8cX7dW".parse().unwrap(),
+        Environment::live(),
+        "acme".parse().unwrap(),
+        "export",
+        Grant::Scopes(vec![Scope::from_stored("leads:read")]),
+        Credential::new(DigestText::new(DIGEST), SecretOrigin::Generated, now),
+        now,
+        "user:ana".parse().unwrap(),
+    )
+}
+
+async fn with_record() -> SqliteStore {
+    let store = SqliteStore::in_memory().await.unwrap();
+    store.insert(InsertKey::new(record())).await.unwrap();
+    store
+}
+
+async fn run(store: &SqliteStore, statement: &'static str) {
+    sqlx::query(statement).execute(store.pool()).await.unwrap();
+}
+
+/// Everything an error says, to its innermost cause, in both forms.
+fn all_texts(error: &StoreError) -> String {
+    let mut texts = format!("{error} {error:?}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        texts.push_str(&format!(" {inner} {inner:?}"));
+        cause = inner.source();
+    }
+    texts
+}
+
+async fn pragma(store: &SqliteStore, statement: &'static str) -> String {
+    let row = sqlx::query(statement)
+        .fetch_one(store.pool())
+        .await
+        .unwrap();
+    row.try_get::<String, _>(0)
+        .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn names_the_column_that_cannot_be_read() {
+    let damages = [
+        ("UPDATE keyward_keys SET owner = ''", "owner"),
+        (
+            "UPDATE keyward_keys SET environment = 'Live'",
+            "environment",
+        ),
+        ("UPDATE keyward_keys SET tenant = '*'", "tenant"),
+        (
+            "UPDATE keyward_keys SET tenant = 't', platform = 1",
+            "platform",
+        ),
+        (
+            "UPDATE keyward_keys SET override_tier = 'pro'",
+            "override_until",
+        ),
+        (
+            "UPDATE keyward_keys SET override_until = 1",
+            "override_until",
+        ),
+        ("UPDATE keyward_keys SET scopes = NULL", "scopes"),
+        ("UPDATE keyward_keys SET scopes = '[1]'", "scopes"),
+        ("UPDATE keyward_keys SET role = 'no role'", "role"),
+        ("UPDATE keyward_keys SET denied = 'null'", "denied"),
+        (
+            "UPDATE keyward_keys SET networks = '[\"nowhere\"]'",
+            "networks",
+        ),
+        (
+            "UPDATE keyward_keys SET certificate = 'AAAA'",
+            "certificate",
+        ),
+        ("UPDATE keyward_keys SET metadata = '[]'", "metadata"),
+        ("UPDATE keyward_keys SET name = CAST(x'ff' AS TEXT)", "name"),
+        ("UPDATE keyward_keys SET revoked_at = 1", "revoked_reason"),
+        (
+            "UPDATE keyward_keys SET revoked_reason = 'x'",
+            "revoked_reason",
+        ),
+        (
+            "UPDATE keyward_keys SET current_generation = -1",
+            "current_generation",
+        ),
+        (
+            "UPDATE keyward_keys SET current_origin = ''",
+            "current_origin",
+        ),
+        (
+            "UPDATE keyward_keys SET current_hint = 'abc'",
+            "current_hint",
+        ),
+        (
+            "UPDATE keyward_keys SET current_end = 'never'",
+            "current_end_at",
+        ),
+        (
+            "UPDATE keyward_keys SET current_end = 'at'",
+            "current_end_at",
+        ),
+        (
+            "UPDATE keyward_keys SET current_end_at = 1",
+            "current_end_at",
+        ),
+        (
+            "UPDATE keyward_keys SET previous_generation = 1",
+            "previous_digest",
+        ),
+        (
+            "UPDATE keyward_keys SET last_used_from = '::1'",
+            "last_used_from",
+        ),
+        (
+            "UPDATE keyward_keys SET last_used_at = 1, last_used_from = 'x'",
+            "last_used_from",
+        ),
+    ];
+    for (damage, column) in damages {
+        let store = with_record().await;
+        run(&store, damage).await;
+        let found = store.find(&record().id).await.unwrap_err();
+        let listed = store.list(&ListKeys::new()).await.unwrap_err();
+        for error in [found, listed] {
+            assert!(
+                matches!(error, StoreError::Corrupt { field, .. } if field == column),
+                "{damage}: {error}"
+            );
+            assert!(error.is_outage());
+            assert!(!all_texts(&error).contains("canary"), "{damage}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn reads_a_damaged_proof_as_void() {
+    let store = with_record().await;
+    run(
+        &store,
+        "UPDATE keyward_keys SET current_proof = 'x', current_check = 'y'",
+    )
+    .await;
+    let found = store.find(&record().id).await.unwrap().unwrap();
+    assert_eq!(found.current.proof.unwrap().version(), 0);
+    assert_eq!(found.current.check.unwrap().version(), 0);
+}
+
+#[tokio::test]
+async fn keeps_digests_out_of_every_error() {
+    let store = with_record().await;
+    run(&store, "CREATE TRIGGER deny BEFORE UPDATE ON keyward_keys BEGIN SELECT RAISE(ABORT, 'denied'); END").await;
+    let refused = store.update(&record()).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        StoreError::Backend {
+            store: "sqlite",
+            ..
+        }
+    ));
+    assert!(all_texts(&refused).contains("denied"));
+    run(&store, "DROP TABLE keyward_keys").await;
+    let errors = [
+        refused,
+        store.insert(InsertKey::new(record())).await.unwrap_err(),
+        store.update(&record()).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert!(!all_texts(&error).contains("canary"), "{error:?}");
+        assert!(error.is_outage());
+    }
+}
+
+#[tokio::test]
+async fn answers_a_closed_pool_as_unavailable() {
+    let store = with_record().await;
+    store.close().await;
+    let error = store.find(&record().id).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn answers_a_locked_database_as_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let other = SqliteStore::open(&path).await.unwrap();
+    let hasty = SqliteStore::builder(&path).busy_timeout(Duration::from_millis(1));
+    let store = hasty.open().await.unwrap();
+    let lock = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let error = store.insert(InsertKey::new(record())).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+    assert!(store.find(&record().id).await.unwrap().is_none());
+    lock.rollback().await.unwrap();
+    store.insert(InsertKey::new(record())).await.unwrap();
+}
+
+#[tokio::test]
+async fn knows_which_codes_pass_with_time() {
+    for code in ["5", "6", "261", "517", "13", "10", "3338", "14"] {
+        assert!(Sqlite::is_transient(code), "{code}");
+    }
+    for code in ["1", "8", "11", "19", "1555", "26", "", "x", "-5"] {
+        assert!(!Sqlite::is_transient(code), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn migrates_again_without_harm() {
+    let store = with_record().await;
+    store.migrate().await.unwrap();
+    assert!(store.find(&record().id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn migrates_once_when_many_start_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let openers: Vec<_> = (0..8)
+        .map(|_| tokio::spawn(SqliteStore::open(path.clone())))
+        .collect();
+    for opener in openers {
+        let store = opener.await.unwrap().unwrap();
+        let steps = pragma(&store, "SELECT count(*) FROM keyward_key_migrations").await;
+        assert_eq!(steps, "1");
+    }
+}
+
+#[tokio::test]
+async fn refuses_tables_of_a_newer_version() {
+    let store = with_record().await;
+    run(
+        &store,
+        "INSERT INTO keyward_key_migrations VALUES (7, 'later', 0, TRUE, x'00', 0)",
+    )
+    .await;
+    let error = store.migrate().await.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }));
+    assert!(
+        all_texts(&error).contains("made by a newer version: step 7"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn refuses_a_step_that_was_taken_differently() {
+    let store = with_record().await;
+    run(&store, "UPDATE keyward_key_migrations SET checksum = x'00'").await;
+    let error = store.migrate().await.unwrap_err();
+    assert!(all_texts(&error).contains("with another text"), "{error:?}");
+}
+
+#[tokio::test]
+async fn leaves_the_applications_migrations_alone() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    run(&store, "CREATE TABLE users (id INTEGER)").await;
+    let tables = pragma(
+        &store,
+        "SELECT group_concat(name) FROM (SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name)",
+    );
+    assert_eq!(tables.await, "keyward_key_migrations,keyward_keys,users");
+}
+
+#[tokio::test]
+async fn takes_a_pool_of_the_application() {
+    let options = SqliteConnectOptions::new().in_memory(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options);
+    let store = SqliteStore::from_pool(pool.await.unwrap());
+    assert!(store.find(&record().id).await.unwrap_err().is_outage());
+    store.migrate().await.unwrap();
+    store.insert(InsertKey::new(record())).await.unwrap();
+    assert!(store.find(&record().id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn opens_files_with_the_documented_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    for (durability, synchronous) in [(Durability::Full, "2"), (Durability::Normal, "1")] {
+        let store = SqliteStore::builder(&path)
+            .durability(durability)
+            .open()
+            .await
+            .unwrap();
+        assert_eq!(pragma(&store, "PRAGMA synchronous").await, synchronous);
+        assert_eq!(pragma(&store, "PRAGMA journal_mode").await, "wal");
+        assert_eq!(pragma(&store, "PRAGMA busy_timeout").await, "5000");
+        assert_eq!(pragma(&store, "PRAGMA foreign_keys").await, "1");
+        store.close().await;
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn creates_files_for_their_owner_only_and_leaves_others_as_they_are() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let mode = |name: &str| {
+        let file = fs::metadata(folder.path().join(name)).unwrap();
+        file.permissions().mode() & 0o777
+    };
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.insert(InsertKey::new(record())).await.unwrap();
+    assert_eq!(
+        (mode("keys.db"), mode("keys.db-wal"), mode("keys.db-shm")),
+        (0o600, 0o600, 0o600)
+    );
+    store.close().await;
+    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert!(store.find(&record().id).await.unwrap().is_some());
+    assert_eq!(mode("keys.db"), 0o640);
+}
+
+#[tokio::test]
+async fn takes_every_path_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [":memory:", "file:x?mode=memory", "a b%20?.db"] {
+        let path = folder.path().join(name);
+        let store = SqliteStore::open(&path).await.unwrap();
+        store.insert(InsertKey::new(record())).await.unwrap();
+        store.close().await;
+        assert!(path.exists(), "{name}");
+    }
+    // Relative paths are where SQLite would see a meaning of its own.
+    let prepared = open::prepare(Path::new(":memory:"));
+    std::fs::remove_file(":memory:").unwrap();
+    assert!(prepared.unwrap().is_absolute());
+    let missing = SqliteStore::open(folder.path().join("no/such/folder")).await;
+    assert!(matches!(missing, Err(StoreError::Unavailable { .. })));
+    assert!(SqliteStore::open("").await.is_err());
+}
+
+#[tokio::test]
+async fn finds_and_lists_by_an_index_and_never_sorts() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let plans = [
+        (statements::FIND, "sqlite_autoindex_keyward_keys_1"),
+        (statements::LIST, "keyward_keys_by_creation"),
+        (
+            statements::LIST_OF_OWNER,
+            "keyward_keys_by_owner (owner=? AND (created_at,id)<(?,?))",
+        ),
+        (
+            statements::LIST_OF_TENANT,
+            "keyward_keys_by_tenant (tenant=? AND (created_at,id)<(?,?))",
+        ),
+        (statements::INSERT_WITHIN_LIMIT, "keyward_keys_by_owner"),
+    ];
+    for (statement, index) in plans {
+        let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let rows = sqlx::query(statement)
+            .fetch_all(store.pool())
+            .await
+            .unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let plan = plan.join("; ");
+        assert!(plan.contains(index), "{plan}");
+        assert!(
+            !plan.contains("TEMP B-TREE") && !plan.contains("SCAN keyward_keys USING COVERING"),
+            "{plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn writes_a_batch_of_usage_whole_or_not_at_all() {
+    let store = with_record().await;
+    run(
+        &store,
+        "CREATE TRIGGER deny BEFORE UPDATE ON keyward_keys WHEN new.last_used_at > 10 \
+         BEGIN SELECT RAISE(ABORT, 'denied'); END",
+    )
+    .await;
+    let usage = |micros| {
+        let first = crate::key::Generation::FIRST;
+        crate::store::Usage::new(record().id, first, Timestamp::from_micros(micros), None)
+    };
+    assert!(store.record_usage(&[usage(5), usage(11)]).await.is_err());
+    assert!(
+        store
+            .find(&record().id)
+            .await
+            .unwrap()
+            .unwrap()
+            .last_used
+            .is_none()
+    );
+    store.record_usage(&[usage(5)]).await.unwrap();
+    assert!(
+        store
+            .find(&record().id)
+            .await
+            .unwrap()
+            .unwrap()
+            .last_used
+            .is_some()
+    );
+}
