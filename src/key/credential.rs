@@ -132,3 +132,75 @@ impl fmt::Debug for Credential {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(end: CredentialEnd) -> Credential {
+        let digest = DigestText::new("$2b$12$canary");
+        let mut credential = Credential::new(digest, SecretOrigin::Generated, Timestamp::EPOCH);
+        credential.end = end;
+        credential.hint = Some("c4nA".parse().unwrap());
+        credential
+    }
+
+    #[test]
+    fn is_live_until_the_moment_before_its_deadline() {
+        let deadline = Timestamp::from_micros(1000);
+        for end in [
+            CredentialEnd::At(deadline),
+            CredentialEnd::OnSuccessorUse(deadline),
+        ] {
+            let credential = credential(end);
+            assert!(credential.is_live(Timestamp::MIN));
+            assert!(credential.is_live(Timestamp::from_micros(999)));
+            assert!(!credential.is_live(deadline));
+            assert!(!credential.is_live(Timestamp::MAX));
+        }
+    }
+
+    #[test]
+    fn lives_as_long_as_its_key_without_a_deadline() {
+        let credential = credential(CredentialEnd::WithKey);
+        assert_eq!(credential.end.deadline(), None);
+        assert!(credential.is_live(Timestamp::MAX));
+    }
+
+    #[test]
+    fn counts_generations_up_and_stops_at_the_end() {
+        assert_eq!(Generation::FIRST.next(), Generation::new(2));
+        assert_eq!(Generation::new(u32::MAX).next(), Generation::new(u32::MAX));
+        assert_eq!(Generation::new(7).to_string(), "7");
+    }
+
+    #[test]
+    fn shows_neither_digest_nor_hint_in_debug() {
+        let shown = format!("{:?}", credential(CredentialEnd::WithKey));
+        assert!(
+            !shown.contains("canary") && !shown.contains("c4nA"),
+            "{shown}"
+        );
+        assert!(shown.contains("generation"));
+    }
+
+    #[test]
+    fn keeps_each_end_through_data() {
+        for (end, json) in [
+            (CredentialEnd::WithKey, r#"{"ends":"with_key"}"#),
+            (
+                CredentialEnd::At(Timestamp::EPOCH),
+                r#"{"ends":"at","at":0}"#,
+            ),
+            (
+                CredentialEnd::OnSuccessorUse(Timestamp::MAX),
+                r#"{"ends":"on_successor_use","at":9223372036854775807}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&end).unwrap(), json);
+            assert_eq!(serde_json::from_str::<CredentialEnd>(json).unwrap(), end);
+        }
+        assert!(serde_json::from_str::<CredentialEnd>(r#"{"ends":"at"}"#).is_err());
+        assert!(serde_json::from_str::<CredentialEnd>(r#"{"ends":"never"}"#).is_err());
+    }
+}

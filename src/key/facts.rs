@@ -20,6 +20,9 @@ pub enum FactError {
         /// Its size as JSON.
         actual: usize,
     },
+    /// Metadata is nested more deeply than [`Metadata::MAX_DEPTH`].
+    #[error("metadata is nested more than {} levels deep", Metadata::MAX_DEPTH)]
+    MetadataTooDeep,
     /// A certificate thumbprint is not 43 characters of base64url for 32 bytes.
     #[error("a certificate thumbprint is the base64url form of 32 bytes, without padding")]
     Thumbprint,
@@ -45,6 +48,10 @@ impl Metadata {
     /// The largest metadata, as compact JSON: 16 KiB, enough for labels and too little for documents.
     pub const MAX_BYTES: usize = 16 * 1024;
 
+    /// The most levels of objects and lists, the outermost included. A JSON reader gives up at some depth (128 levels
+    /// for `serde_json`), and what was stored must be readable wherever it is embedded.
+    pub const MAX_DEPTH: usize = 32;
+
     /// Returns the object.
     #[must_use]
     pub const fn as_map(&self) -> &serde_json::Map<String, serde_json::Value> {
@@ -62,6 +69,9 @@ impl TryFrom<serde_json::Value> for Metadata {
     type Error = FactError;
 
     fn try_from(value: serde_json::Value) -> Result<Self, FactError> {
+        if is_deeper(&value, Self::MAX_DEPTH) {
+            return Err(FactError::MetadataTooDeep);
+        }
         let serde_json::Value::Object(map) = value else {
             return Err(FactError::MetadataNotAnObject);
         };
@@ -71,6 +81,19 @@ impl TryFrom<serde_json::Value> for Metadata {
         }
         Ok(Self(map))
     }
+}
+
+/// Looks no further down than the levels allowed.
+fn is_deeper(value: &serde_json::Value, levels: usize) -> bool {
+    use serde_json::Value;
+
+    let is_deeper_inside = |below| match value {
+        Value::Array(list) => list.iter().any(|inner| is_deeper(inner, below)),
+        Value::Object(map) => map.values().any(|inner| is_deeper(inner, below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    let nests = value.is_array() || value.is_object();
+    nests && levels.checked_sub(1).is_none_or(is_deeper_inside)
 }
 
 impl<'de> Deserialize<'de> for Metadata {
@@ -179,5 +202,137 @@ impl<'de> Deserialize<'de> for ActorRef {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An object that is `bytes` long as compact JSON.
+    fn object(bytes: usize) -> serde_json::Value {
+        json!({"text": "x".repeat(bytes - r#"{"text":""}"#.len())})
+    }
+
+    fn nested(levels: usize) -> serde_json::Value {
+        (1..levels).fold(json!({}), |inner, level| {
+            if level % 2 == 0 {
+                json!({"in": inner})
+            } else {
+                json!([inner])
+            }
+        })
+    }
+
+    #[test]
+    fn takes_16_kib_of_metadata_and_refuses_a_byte_more() {
+        assert!(Metadata::try_from(object(16_384)).is_ok());
+        assert_eq!(
+            Metadata::try_from(object(16_385)),
+            Err(FactError::MetadataTooLarge { actual: 16_385 })
+        );
+        let text = object(16_385).to_string();
+        assert!(serde_json::from_str::<Metadata>(&text).is_err());
+    }
+
+    #[test]
+    fn counts_metadata_as_it_is_stored() {
+        let escapes = |count| json!({"": "\u{1}".repeat(count)});
+        assert!(Metadata::try_from(escapes(2729)).is_ok());
+        assert_eq!(
+            Metadata::try_from(escapes(2730)),
+            Err(FactError::MetadataTooLarge { actual: 16_387 })
+        );
+    }
+
+    #[test]
+    fn takes_32_levels_of_metadata_and_refuses_33() {
+        let deepest = json!({"in": nested(31)});
+        let metadata = Metadata::try_from(deepest).unwrap();
+        let text = serde_json::to_string(&metadata).unwrap();
+        assert_eq!(serde_json::from_str::<Metadata>(&text).unwrap(), metadata);
+        let deeper = json!({"in": nested(32)});
+        assert_eq!(Metadata::try_from(deeper), Err(FactError::MetadataTooDeep));
+    }
+
+    #[test]
+    fn refuses_metadata_that_is_no_object() {
+        for value in [json!(null), json!([]), json!("{}"), json!(1)] {
+            assert_eq!(
+                Metadata::try_from(value),
+                Err(FactError::MetadataNotAnObject)
+            );
+        }
+        assert!(Metadata::try_from(json!({})).unwrap().is_empty());
+    }
+
+    #[test]
+    fn keeps_every_bit_of_a_number_in_metadata() {
+        let text = r#"{"a":0.1,"b":2.2250738585072014e-308,"c":18446744073709551615,"d":1.7976931348623157e+308}"#;
+        let metadata: Metadata = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), text);
+        // Without exact reading this one comes back as its neighbour.
+        let metadata: Metadata = serde_json::from_str(r#"{"a":122.416294033786585}"#).unwrap();
+        assert_eq!(
+            metadata.as_map()["a"].as_f64(),
+            "122.416294033786585".parse().ok()
+        );
+    }
+
+    #[test]
+    fn writes_a_thumbprint_as_43_characters() {
+        // RFC 8705, appendix A.
+        let text = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
+        let thumbprint: Thumbprint = text.parse().unwrap();
+        assert_eq!(thumbprint.to_string(), text);
+        assert_eq!(format!("{thumbprint:?}"), format!("Thumbprint({text})"));
+        let json = serde_json::to_string(&thumbprint).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Thumbprint>(&json).unwrap(),
+            thumbprint
+        );
+        assert_eq!(Thumbprint::new([0; 32]).to_string(), "A".repeat(43));
+    }
+
+    #[test]
+    fn refuses_other_texts_as_thumbprints() {
+        for text in [
+            String::new(),
+            "A".repeat(42),
+            "A".repeat(44),
+            format!("{}=", "A".repeat(43)),
+            format!("{}B", "A".repeat(42)),
+            format!("{}+", "A".repeat(42)),
+            // The example of section 3.1 has bits behind the last byte; its bytes have another text, which is read.
+            "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2".into(),
+            format!("{} ", "A".repeat(42)),
+            "00".repeat(32),
+        ] {
+            assert_eq!(
+                text.parse::<Thumbprint>(),
+                Err(FactError::Thumbprint),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_actors_with_1_to_255_bytes_without_control_characters() {
+        for name in ["a", "user:Zoë", &"x".repeat(255)] {
+            assert_eq!(name.parse::<ActorRef>().unwrap().as_str(), name);
+        }
+        for name in [
+            "",
+            "a\nb",
+            "\u{85}",
+            "a\0",
+            &"x".repeat(256),
+            &"é".repeat(128),
+        ] {
+            assert_eq!(name.parse::<ActorRef>(), Err(FactError::Actor), "{name:?}");
+        }
+        assert!(serde_json::from_str::<ActorRef>("\"\"").is_err());
     }
 }

@@ -198,4 +198,17 @@ mod tests {
         assert!(!outer.encloses(&across));
         assert!(!inside.encloses(&outer));
     }
+
+    #[test]
+    fn is_a_list_of_strings_to_serde() {
+        let list: Networks = "10.1.2.3/8, ::ffff:192.0.2.1, 2001:db8::/32"
+            .parse()
+            .unwrap();
+        let json = serde_json::to_string(&list).unwrap();
+        assert_eq!(json, r#"["10.0.0.0/8","192.0.2.1/32","2001:db8::/32"]"#);
+        assert_eq!(serde_json::from_str::<Networks>(&json).unwrap(), list);
+        for bad in [r#"["10.0.0.0/33"]"#, r#"[""]"#, r#""10.0.0.0/8""#, "null"] {
+            assert!(serde_json::from_str::<Networks>(bad).is_err(), "{bad}");
+        }
+    }
 }

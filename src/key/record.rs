@@ -187,3 +187,95 @@ impl KeyRecord {
         Subject::new(&self.grant, &self.denied, &self.tenant)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{DigestText, SecretOrigin};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+    const JUST_BEFORE: Timestamp = Timestamp::from_micros(NOW.as_micros() - 1);
+
+    fn record() -> KeyRecord {
+        let digest = DigestText::new("$2b$12$canary");
+        KeyRecord::new(
+            "0aZ9bY8cX7dW".parse().unwrap(),
+            Environment::live(),
+            "acme".parse().unwrap(),
+            "export",
+            Grant::Scopes(Vec::new()),
+            Credential::new(digest, SecretOrigin::Generated, NOW),
+            NOW,
+            "user:ana".parse().unwrap(),
+        )
+    }
+
+    #[test]
+    fn is_active_until_the_moment_before_its_expiry() {
+        let mut record = record();
+        assert_eq!(record.status(Timestamp::MAX), KeyStatus::Active);
+        record.expires_at = Some(NOW);
+        assert_eq!(record.status(JUST_BEFORE), KeyStatus::Active);
+        assert_eq!(record.status(NOW), KeyStatus::Expired);
+        assert_eq!(record.status(Timestamp::MAX), KeyStatus::Expired);
+    }
+
+    #[test]
+    fn is_revoked_before_disabled_before_expired() {
+        let mut record = record();
+        record.expires_at = Some(Timestamp::MIN);
+        assert_eq!(record.status(NOW), KeyStatus::Expired);
+        record.disabled = true;
+        assert_eq!(record.status(NOW), KeyStatus::Disabled);
+        // At a moment to come, from a clock that runs ahead: it holds all the same.
+        let by = "user:ana".parse().unwrap();
+        record.revocation = Some(Revocation::new(Timestamp::MAX, by, "leaked".into()));
+        assert_eq!(record.status(NOW), KeyStatus::Revoked);
+        (record.expires_at, record.disabled) = (None, false);
+        assert_eq!(record.status(NOW), KeyStatus::Revoked);
+    }
+
+    #[test]
+    fn has_the_other_tier_until_the_moment_before_the_override_ends() {
+        let mut record = record();
+        record.tier_override = Some(TierOverride::new("enterprise", NOW));
+        assert_eq!(record.tier_at(JUST_BEFORE), Some("enterprise"));
+        assert_eq!(record.tier_at(NOW), None);
+        record.tier = Some("pro".into());
+        assert_eq!(record.tier_at(JUST_BEFORE), Some("enterprise"));
+        assert_eq!(record.tier_at(NOW), Some("pro"));
+    }
+
+    #[test]
+    fn finds_credentials_by_generation_the_current_one_first() {
+        let mut record = record();
+        assert_eq!(record.credentials().count(), 1);
+        let old = record.current.clone();
+        record.current.generation = Generation::new(2);
+        record.previous = Some(old.clone());
+        assert_eq!(record.credential(Generation::new(2)), Some(&record.current));
+        assert_eq!(record.credential(Generation::FIRST), Some(&old));
+        assert_eq!(record.credential(Generation::new(3)), None);
+        let order: Vec<_> = record
+            .credentials()
+            .map(|it| it.generation.number())
+            .collect();
+        assert_eq!(order, [2, 1]);
+    }
+
+    #[test]
+    fn shows_no_digest_in_debug() {
+        assert!(!format!("{:?}", record()).contains("canary"));
+    }
+
+    #[test]
+    fn hands_grant_denials_and_tenant_to_the_access_rules() {
+        let mut record = record();
+        record.denied = vec!["leads:delete".parse().unwrap()];
+        let subject = record.subject();
+        assert_eq!(
+            subject,
+            Subject::new(&record.grant, &record.denied, &record.tenant)
+        );
+    }
+}

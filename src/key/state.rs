@@ -86,3 +86,27 @@ impl TierOverride {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_each_status_in_the_word_it_is_stored_as() {
+        for (status, word) in [
+            (KeyStatus::Active, "active"),
+            (KeyStatus::Disabled, "disabled"),
+            (KeyStatus::Expired, "expired"),
+            (KeyStatus::Revoked, "revoked"),
+        ] {
+            assert_eq!(status.to_string(), word);
+            assert_eq!(serde_json::to_value(status).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn counts_revisions_up_and_stops_at_the_end() {
+        assert_eq!(Revision::FIRST.next(), Revision::new(2));
+        assert_eq!(Revision::new(u64::MAX).next(), Revision::new(u64::MAX));
+    }
+}
