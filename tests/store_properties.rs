@@ -14,6 +14,13 @@ use keyward::store::{InsertKey, KeyStore, ListKeys, MemoryStore, Usage};
 use proptest::prelude::*;
 use store_strategies::{any_query, any_record, any_usage};
 
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(
+        clippy::unused_async,
+        reason = "only some stores are opened by waiting"
+    )
+)]
 async fn stores() -> Vec<Box<dyn KeyStore>> {
     vec![
         Box::new(MemoryStore::new()),

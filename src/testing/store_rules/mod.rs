@@ -1,4 +1,4 @@
-//! The contract of [`KeyStore`] as code: one function for each rule.
+//! The contract of [`KeyStore`](crate::store::KeyStore) as code: one function for each rule.
 //!
 //! [`key_store_conformance!`](crate::key_store_conformance) makes a named test of each; `docs/store-contract.md` tells
 //! how to run them on a store of your own.
