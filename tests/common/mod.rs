@@ -47,6 +47,7 @@ pub fn quick_bcrypt(cost: u32) -> Bcrypt {
     Bcrypt::builder()
         .dangerous()
         .low_cost(cost)
+        .accepted(4..=12)
         .build()
         .unwrap()
 }
@@ -68,7 +69,10 @@ pub fn peppers(versions: &[u32]) -> PepperRing {
     let ring = versions
         .iter()
         .fold(PepperRing::builder(), |ring, version| {
-            ring.pepper(*version, vec![u8::try_from(*version).unwrap(); 32])
+            ring.pepper(
+                *version,
+                format!("pepper {version} 0123456789 abcdefghijklmnop"),
+            )
         });
     ring.current(*versions.last().unwrap()).build().unwrap()
 }
