@@ -1,6 +1,7 @@
 //! A service on parts that a test can count, hold up, break and set the time of.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,
