@@ -61,6 +61,7 @@ pub fn pool(threads: usize, queue: usize) -> HashPool {
         .unwrap()
 }
 
+/// Its text is `pepper 1 0123456789 abcdefghijklmnop`, with its version.
 pub fn pepper(version: u32) -> PepperRing {
     peppers(&[version])
 }
