@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    clippy::cast_possible_truncation,
+    clippy::wildcard_imports,
     reason = "a test may fail where it stands"
 )]
 

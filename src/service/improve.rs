@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::KeyService;
 use crate::hash::{HashError, Lane, SecretOrigin};
-use crate::key::{Credential, KeyId, ParsedKey};
+use crate::key::{Credential, Generation, KeyId, ParsedKey};
 use crate::store::StoreError;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 /// A store or a pool that refuses an upgrade is not asked for another one at once: each costs a slow hash.
 const REST: Duration = Duration::from_secs(60);
 /// Some 200 kB. A key beyond that is upgraded after the next start.
-const REMEMBERED_OVERDUE: usize = 10_000;
+const REMEMBERED: usize = 10_000;
 /// A record under such contention gets its upgrade another time.
 const ATTEMPTS: usize = 8;
 
@@ -26,13 +26,16 @@ const ATTEMPTS: usize = 8;
 pub(super) struct Overdue {
     count: AtomicUsize,
     ids: Mutex<HashSet<KeyId>>,
+    /// Upgraded by this process. Two processes that are set up differently, as in the middle of a deployment, would
+    /// otherwise undo each other's work at every request.
+    done: Mutex<HashSet<(KeyId, Generation)>>,
     resting_since: Mutex<Option<Timestamp>>,
 }
 
 impl Overdue {
     fn put_off(&self, id: KeyId) {
         let mut ids = lock(&self.ids);
-        if ids.len() < REMEMBERED_OVERDUE {
+        if ids.len() < REMEMBERED {
             ids.insert(id);
         }
         self.count.store(ids.len(), Ordering::Relaxed);
@@ -47,6 +50,18 @@ impl Overdue {
     /// One load on every warm request, as long as nothing is overdue.
     fn holds(&self, id: &KeyId) -> bool {
         self.count.load(Ordering::Relaxed) > 0 && lock(&self.ids).contains(id)
+    }
+
+    fn is_done(&self, id: KeyId, generation: Generation) -> bool {
+        lock(&self.done).contains(&(id, generation))
+    }
+
+    fn finish(&self, id: KeyId, generation: Generation) {
+        let mut done = lock(&self.done);
+        if done.len() >= REMEMBERED {
+            done.clear();
+        }
+        done.insert((id, generation));
     }
 
     fn rest(&self, now: Timestamp) {
@@ -73,7 +88,8 @@ impl KeyService {
     ///
     /// One at a time in a process, for each costs a slow hash; the others are put off to their next use.
     pub(super) fn improve_later(&self, proven: &Credential, parsed: &ParsedKey<'_>) {
-        if !self.needs_improving(proven) {
+        let done = || self.inner.overdue.is_done(parsed.id(), proven.generation);
+        if !self.needs_improving(proven) || done() {
             return;
         }
         let permit = Arc::clone(&self.inner.improving).try_acquire_owned();
@@ -85,10 +101,13 @@ impl KeyService {
         let (service, proven, id) = (self.clone(), proven.clone(), parsed.id());
         let secret = Zeroizing::new(parsed.secret().expose().to_vec());
         self.inner.runtime.spawn(async move {
-            if service.improve(&id, &proven, secret).await.is_err() {
-                service.inner.counters.upgrade_failed();
-                service.inner.overdue.rest(service.inner.clock.now());
-                service.inner.overdue.put_off(id);
+            match service.improve(&id, &proven, secret).await {
+                Ok(()) => service.inner.overdue.finish(id, proven.generation),
+                Err(ImproveError) => {
+                    service.inner.counters.upgrade_failed();
+                    service.inner.overdue.rest(service.inner.clock.now());
+                    service.inner.overdue.put_off(id);
+                }
             }
             drop(permit);
         });

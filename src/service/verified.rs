@@ -13,6 +13,18 @@ use crate::time::Timestamp;
 /// unverified key cannot be authorised by mistake. Clones are cheap.
 ///
 /// It is true of the moment of [`VerifiedKey::verified_at`]. Keeping one beyond its request keeps a revoked key alive.
+///
+/// Nobody else can make one, from a record or from anything else:
+///
+/// ```compile_fail,E0624
+/// # use std::sync::Arc;
+/// # use keyward::key::{Generation, KeyRecord};
+/// # use keyward::service::{RequestContext, VerifiedKey};
+/// # use keyward::time::Timestamp;
+/// fn forge(record: Arc<KeyRecord>) -> VerifiedKey {
+///     VerifiedKey::new(record, Generation::FIRST, Timestamp::EPOCH, &RequestContext::new())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct VerifiedKey {
     inner: Arc<Inner>,

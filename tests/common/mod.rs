@@ -1,6 +1,7 @@
 //! A service on parts that a test can count, hold up, break and set the time of.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,
@@ -47,6 +48,7 @@ pub fn quick_bcrypt(cost: u32) -> Bcrypt {
     Bcrypt::builder()
         .dangerous()
         .low_cost(cost)
+        .accepted(4..=12)
         .build()
         .unwrap()
 }
@@ -59,6 +61,7 @@ pub fn pool(threads: usize, queue: usize) -> HashPool {
         .unwrap()
 }
 
+/// Its text is `pepper 1 0123456789 abcdefghijklmnop`, with its version.
 pub fn pepper(version: u32) -> PepperRing {
     peppers(&[version])
 }
@@ -68,7 +71,10 @@ pub fn peppers(versions: &[u32]) -> PepperRing {
     let ring = versions
         .iter()
         .fold(PepperRing::builder(), |ring, version| {
-            ring.pepper(*version, vec![u8::try_from(*version).unwrap(); 32])
+            ring.pepper(
+                *version,
+                format!("pepper {version} 0123456789 abcdefghijklmnop"),
+            )
         });
     ring.current(*versions.last().unwrap()).build().unwrap()
 }

@@ -23,6 +23,8 @@ pub enum Call {
 pub struct TestStore {
     inner: Arc<MemoryStore>,
     state: Arc<Mutex<State>>,
+    /// Whether writes of usage wait at their beginning.
+    held: Arc<tokio::sync::watch::Sender<bool>>,
     /// Every batch of usage.
     pub batches: Arc<Mutex<Vec<Vec<Usage>>>>,
 }
@@ -44,6 +46,7 @@ impl TestStore {
         Self {
             inner: Arc::new(MemoryStore::new()),
             state: Arc::default(),
+            held: Arc::new(tokio::sync::watch::Sender::new(false)),
             batches: Arc::default(),
         }
     }
@@ -56,6 +59,15 @@ impl TestStore {
     /// Makes the next `times` calls of that kind fail; 0 mends it.
     pub fn fail(&self, call: Call, times: u64) {
         self.state.lock().unwrap().failing.insert(call, times);
+    }
+
+    /// Makes writes of usage wait until they are released.
+    pub fn hold_usage(&self) {
+        self.held.send_replace(true);
+    }
+
+    pub fn release_usage(&self) {
+        self.held.send_replace(false);
     }
 
     /// Changes a record behind the service's back.
@@ -104,6 +116,7 @@ impl KeyStore for TestStore {
 
     async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError> {
         self.called(Call::Usage)?;
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
         self.batches.lock().unwrap().push(usage.to_vec());
         self.inner.record_usage(usage).await
     }

@@ -1,0 +1,113 @@
+//! What callers rely on without calling it: where types may go, and which traits may be objects.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::wildcard_imports,
+    reason = "a test may fail where it stands"
+)]
+
+use std::error::Error;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use keyward::access::{AccessPolicy, CeilingError, Decision, Grant, Requirement};
+use keyward::audit::{AuditError, AuditEvent, AuditRecorder, AuditSink, MemorySink};
+use keyward::hash::{HashError, HashPool, Hashing, KeyHasher, PepperRing, PoolError, ProofMemory};
+use keyward::key::{KeyFormat, KeyId, KeyParseError, KeyRecord, SecretKey};
+use keyward::random::{RandomError, SecureRandom};
+use keyward::rate_limit::{MemoryRateLimiter, RateDecision, RateLimitError, RateLimiter};
+use keyward::service::{
+    Actor, BuildError, DangerousBuilder, FailureBudget, ImportKey, IssueKey, IssuedKey, KeyService,
+    KeyServiceBuilder, LifecycleError, LimitError, LimitPlan, OwnerStatus, Rejection,
+    RequestContext, Review, Revoked, Rotation, ServiceCounters, ShutdownError, UnknownTier,
+    UpdateKey, VerifiedKey, VerifyError,
+};
+use keyward::store::{KeyStore, ListKeys, MemoryStore, Page, StoreError};
+use keyward::time::{Clock, Timestamp};
+
+fn goes_anywhere<T: Send + Sync + Unpin + 'static>() {}
+fn shows_itself<T: Debug>() {}
+fn is_an_error<T: Error + Send + Sync + 'static>() {}
+fn is_cloned<T: Clone>() {}
+
+macro_rules! all {
+    ($check:ident: $($type:ty),* $(,)?) => {
+        $($check::<$type>();)*
+    };
+}
+
+#[test]
+fn values_cross_threads_and_show_themselves() {
+    all!(goes_anywhere:
+        KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
+        ImportKey, UpdateKey, Revoked, Rotation, Review, LimitPlan, FailureBudget, Rejection,
+        RequestContext<'static>, ServiceCounters, AccessPolicy, Grant, Requirement, Decision,
+        AuditEvent, AuditRecorder, MemorySink, HashPool, Hashing, PepperRing, ProofMemory,
+        KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
+        MemoryStore, Timestamp,
+    );
+    all!(shows_itself:
+        KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
+        ImportKey, UpdateKey, Revoked, LimitPlan, KeyRecord, SecretKey, Hashing, PepperRing,
+    );
+    all!(is_cloned: KeyService, VerifiedKey, Actor, IssueKey, UpdateKey, LimitPlan);
+}
+
+#[test]
+fn errors_can_be_boxed_and_sent() {
+    all!(is_an_error:
+        VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
+        StoreError, AuditError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
+        CeilingError,
+    );
+}
+
+#[test]
+fn the_seams_are_objects() {
+    fn accepts<T: ?Sized + Send + Sync + Debug + 'static>(_: Option<Arc<T>>) {}
+    accepts::<dyn KeyStore>(None);
+    accepts::<dyn AuditSink>(None);
+    accepts::<dyn RateLimiter>(None);
+    accepts::<dyn KeyHasher>(None);
+    accepts::<dyn OwnerStatus>(None);
+    accepts::<dyn Clock>(None);
+    accepts::<dyn SecureRandom>(None);
+}
+
+#[test]
+fn an_object_of_a_seam_is_one_of_its_implementations() {
+    fn is_a_store<T: KeyStore>() {}
+    fn is_a_sink<T: AuditSink>() {}
+    fn is_a_limiter<T: RateLimiter>() {}
+    is_a_store::<Arc<dyn KeyStore>>();
+    is_a_store::<Box<dyn KeyStore>>();
+    is_a_sink::<Arc<dyn AuditSink>>();
+    is_a_limiter::<Arc<dyn RateLimiter>>();
+}
+
+#[test]
+fn futures_of_the_service_can_be_spawned() {
+    fn is_spawned<T: Send>(_: impl FnOnce(KeyService) -> T) {}
+    is_spawned(|it| async move { it.verify(b"", &RequestContext::new()).await.is_ok() });
+    is_spawned(|it| async move {
+        let actor = Actor::user("ana").unwrap();
+        let id: KeyId = "000000000000".parse().unwrap();
+        let request = IssueKey::new("acme".parse().unwrap(), "n", Grant::try_scopes([]).unwrap());
+        let _ = it.issue(&actor, request).await;
+        let _ = it.rotate(&actor, &id, Rotation::AtOnce).await;
+        let _ = it.revoke(&actor, &id, "gone").await;
+        let _ = it.update(&actor, &id, UpdateKey::new()).await;
+        let _ = it.list(&actor, ListKeys::new()).await;
+        let _ = it.shutdown().await;
+    });
+}
+
+#[tokio::test]
+async fn a_verification_is_small_enough_to_sit_in_a_request() {
+    let service = KeyService::builder(MemoryStore::new()).build().unwrap();
+    let context = RequestContext::new();
+    let verify = service.verify(b"", &context);
+    assert!(size_of_val(&verify) < 4096, "{}", size_of_val(&verify));
+}
