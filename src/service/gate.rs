@@ -7,6 +7,7 @@ use crate::key::KeyId;
 use crate::rate_limit::{
     Charge, MemoryRateLimiter, Mode, Quota, QuotaState, RateDecision, RateLimiter as _, Subject,
 };
+use crate::sync::atomic::{AtomicI64, Ordering};
 use crate::time::Timestamp;
 
 /// How many failed attempts an address and a key id may make.
@@ -38,15 +39,25 @@ impl FailureBudget {
 pub(super) struct FailureGate {
     limiter: MemoryRateLimiter,
     budget: FailureBudget,
+    /// Until this moment, in microseconds, some address may owe something: as long as nobody fails, no request has to
+    /// look its address up.
+    owing_until: AtomicI64,
 }
 
 impl FailureGate {
     pub(super) const fn new(limiter: MemoryRateLimiter, budget: FailureBudget) -> Self {
-        Self { limiter, budget }
+        Self {
+            limiter,
+            budget,
+            owing_until: AtomicI64::new(i64::MIN),
+        }
     }
 
     /// Returns how long the address has to wait, if it has failed too often.
     pub(super) fn blocked(&self, client: IpAddr, now: Timestamp) -> Option<Duration> {
+        if now.as_micros() >= self.owing_until.load(Ordering::Relaxed) {
+            return None;
+        }
         let charge = Charge::new(Subject::ip(client), &self.budget.per_address);
         self.look(&charge, now, |state| {
             (state.remaining() == 0).then(|| state.next_token_in())
@@ -69,6 +80,9 @@ impl FailureGate {
 
     /// Charges a failed attempt. An empty bucket stays empty.
     pub(super) fn charge(&self, client: Option<IpAddr>, id: Option<&KeyId>, now: Timestamp) {
+        let longest = self.budget.per_address.bucket().capacity();
+        let until = now.as_micros().saturating_add(longest);
+        self.owing_until.fetch_max(until, Ordering::Relaxed);
         let source =
             client.map(|client| Charge::new(Subject::ip(client), &self.budget.per_address));
         let key = id.map(|id| Charge::new(Subject::claimed_key(id.as_str()), &self.budget.per_key));

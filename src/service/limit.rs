@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 
+use super::charges::Charges;
 use super::{KeyService, VerifiedKey};
 use crate::rate_limit::{
-    Charge, MAX_CHARGES, Mode, Quota, RateDecision, RateLimitError, RateLimiter as _, Subject,
-    Tier, Tiers,
+    Charge, Mode, Quota, RateDecision, RateLimitError, RateLimiter as _, Subject, Tier, Tiers,
 };
 use crate::time::Timestamp;
 
@@ -148,12 +148,9 @@ impl KeyService {
         if quotas.is_empty() {
             return Ok(RateDecision::unlimited());
         }
-        let subject = Subject::ip(client);
-        let charges: Vec<_> = quotas
-            .iter()
-            .map(|quota| Charge::new(subject, quota).with_cost(0))
-            .collect();
-        self.apply(&charges, Mode::Peek, self.inner.clock.now())
+        let mut charges = Charges::of(0);
+        charges.add(Subject::ip(client), quotas);
+        self.apply(charges.as_slice(), Mode::Peek, self.inner.clock.now())
             .await
     }
 
@@ -165,11 +162,11 @@ impl KeyService {
     ) -> Result<RateDecision, LimitError> {
         let now = self.inner.clock.now();
         let tier = self.tier_of(key, now)?;
-        let Some((charges, count)) = self.charges(key, tier, cost) else {
+        let charges = self.charges(key, tier, cost);
+        if charges.as_slice().is_empty() {
             return Ok(RateDecision::unlimited());
-        };
-        let charges = charges.get(..count).unwrap_or_default();
-        let decision = self.apply(charges, mode, now).await?;
+        }
+        let decision = self.apply(charges.as_slice(), mode, now).await?;
         if !decision.is_allowed() {
             self.inner.trail.limit_hit(key, &decision, now);
         }
@@ -184,42 +181,18 @@ impl KeyService {
         }
     }
 
-    /// Returns what the request is charged, if anything. On the stack: limits are decided without touching the heap.
-    fn charges<'a>(
-        &'a self,
-        key: &'a VerifiedKey,
-        tier: &'a Tier,
-        cost: u32,
-    ) -> Option<([Charge<'a>; MAX_CHARGES], usize)> {
+    fn charges<'a>(&'a self, key: &'a VerifiedKey, tier: &'a Tier, cost: u32) -> Charges<'a> {
         let (plan, record) = (&self.inner.limits, key.record());
-        let tenant = record.tenant.tenant();
-        let groups = [
-            (Some(Subject::key(record.id.as_str())), tier.quotas()),
-            (key.client().map(Subject::ip), plan.address.as_slice()),
-            (
-                tenant.map(|tenant| Subject::tenant(tenant.as_str())),
-                plan.tenant.as_slice(),
-            ),
-            (
-                Some(Subject::owner(record.owner.as_str())),
-                plan.owner.as_slice(),
-            ),
-        ];
-        let mut wanted = groups.into_iter().flat_map(|(subject, quotas)| {
-            let charges = subject.map(|subject| {
-                quotas
-                    .iter()
-                    .map(move |quota| Charge::new(subject, quota).with_cost(cost))
-            });
-            charges.into_iter().flatten()
-        });
-        let mut charges = [wanted.next()?; MAX_CHARGES];
-        let mut count = 1;
-        for (place, charge) in charges.iter_mut().skip(1).zip(wanted) {
-            *place = charge;
-            count += 1;
+        let mut charges = Charges::of(cost);
+        charges.add(Subject::key(record.id.as_str()), tier.quotas());
+        if let Some(client) = key.client().filter(|_| !plan.address.is_empty()) {
+            charges.add(Subject::ip(client), &plan.address);
         }
-        Some((charges, count))
+        if let Some(tenant) = record.tenant.tenant() {
+            charges.add(Subject::tenant(tenant.as_str()), &plan.tenant);
+        }
+        charges.add(Subject::owner(record.owner.as_str()), &plan.owner);
+        charges
     }
 
     async fn apply(

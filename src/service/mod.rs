@@ -10,6 +10,7 @@ mod assemble;
 mod authorize;
 mod builder;
 mod change;
+mod charges;
 mod context;
 mod counters;
 mod error;
