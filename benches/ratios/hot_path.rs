@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyward::RequestContext;
@@ -101,9 +101,17 @@ struct Primitives {
 
 impl Primitives {
     fn new(presented: &[u8], runtime: &Runtime) -> Self {
-        // Somebody takes the events out at the same time, as in a service.
+        // Somebody takes the events out meanwhile, in batches, as the recorder does.
         let (queue, mut events) = tokio::sync::mpsc::channel(BATCH);
-        runtime.spawn(async move { while events.recv().await.is_some() {} });
+        runtime.spawn(async move {
+            let mut batch = Vec::new();
+            while events.recv_many(&mut batch, 256).await > 0 {
+                batch.clear();
+                if events.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
         let id: [u8; 12] = presented[8..20].try_into().unwrap();
         Self {
             mac: Hmac::new_from_slice(&[7; 32]).unwrap(),
