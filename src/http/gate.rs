@@ -109,7 +109,11 @@ impl Exchange {
         let decision = match decision {
             Ok(decision) => decision,
             Err(error) => {
-                self.progress(|progress| progress.refused = Some("limiter_unavailable"));
+                let code = match error {
+                    LimitError::UnknownTier => "unknown_tier",
+                    LimitError::Limiter(_) => "limiter_unavailable",
+                };
+                self.progress(|progress| progress.refused = Some(code));
                 return Err(error.into());
             }
         };

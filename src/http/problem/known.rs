@@ -21,6 +21,11 @@ const REDUCED_CAPACITY: &str =
 const OUTAGE_WAIT: Duration = Duration::from_secs(5);
 
 impl Problem {
+    /// 400: the request itself is at fault, and how.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request").with_detail(detail)
+    }
+
     /// 401: there is no valid key. The same for every reason, so that nobody learns which.
     pub fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
@@ -140,6 +145,7 @@ impl From<LimitError> for Problem {
 /// |---|---|
 /// | `ActorEnded` | 401, as for every key that is not accepted |
 /// | `NotFound` | 404 |
+/// | `ActorEnded` | 401 |
 /// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
 /// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
@@ -147,10 +153,11 @@ impl From<LimitError> for Problem {
 impl From<&LifecycleError> for Problem {
     fn from(error: &LifecycleError) -> Self {
         use LifecycleError as E;
-        let plain = |status| Self::new(status, error.code()).with_detail(&error.to_string());
+        let plain = |status| Self::new(status, error.code()).with_detail(error.to_string());
         match error {
             E::ActorEnded => Self::unauthenticated(),
             E::NotFound => plain(StatusCode::NOT_FOUND),
+            E::ActorEnded => Self::unauthenticated(),
             E::NotPermitted { .. } | E::BeyondActor(_) | E::ExceedsActor { .. } => {
                 plain(StatusCode::FORBIDDEN)
             }
