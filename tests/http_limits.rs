@@ -1,5 +1,7 @@
 //! Limits: charged once in every composition, told in every response.
 #![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]

@@ -1,5 +1,8 @@
 //! What a client sees when it is refused: statuses, bodies, header fields, and nothing else.
 #![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
