@@ -35,15 +35,10 @@ impl Gate {
         let Some(key) = exchange.progress(|progress| progress.key.clone()) else {
             return Err(Problem::unprotected());
         };
-        let passed = match self.authorise(exchange, &key, parts).await {
-            Ok(()) => self.settle(exchange, &key).await,
-            refused => refused,
-        };
-        match passed {
-            Ok(()) => drop(parts.extensions.insert(key)),
-            Err(_) => drop(parts.extensions.remove::<VerifiedKey>()),
-        }
-        passed
+        self.authorise(exchange, &key, parts).await?;
+        self.settle(exchange, &key).await?;
+        parts.extensions.insert(key);
+        Ok(())
     }
 
     async fn authorise(

@@ -145,7 +145,6 @@ impl From<LimitError> for Problem {
 /// |---|---|
 /// | `ActorEnded` | 401, as for every key that is not accepted |
 /// | `NotFound` | 404 |
-/// | `ActorEnded` | 401 |
 /// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
 /// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
@@ -157,7 +156,6 @@ impl From<&LifecycleError> for Problem {
         match error {
             E::ActorEnded => Self::unauthenticated(),
             E::NotFound => plain(StatusCode::NOT_FOUND),
-            E::ActorEnded => Self::unauthenticated(),
             E::NotPermitted { .. } | E::BeyondActor(_) | E::ExceedsActor { .. } => {
                 plain(StatusCode::FORBIDDEN)
             }
