@@ -29,3 +29,9 @@ pub mod defaults {}
 ///
 #[doc = include_str!("../docs/threat-model.md")]
 pub mod threat_model {}
+
+/// The HTTP layers: order, answers, proxies, https.
+///
+#[cfg(feature = "axum")]
+#[doc = include_str!("../docs/http.md")]
+pub mod http {}

@@ -1,5 +1,7 @@
 //! The authenticating layer around a real router.
 #![allow(
+    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]

@@ -35,15 +35,10 @@ impl Gate {
         let Some(key) = exchange.progress(|progress| progress.key.clone()) else {
             return Err(Problem::unprotected());
         };
-        let passed = match self.authorise(exchange, &key, parts).await {
-            Ok(()) => self.settle(exchange, &key).await,
-            refused => refused,
-        };
-        match passed {
-            Ok(()) => drop(parts.extensions.insert(key)),
-            Err(_) => drop(parts.extensions.remove::<VerifiedKey>()),
-        }
-        passed
+        self.authorise(exchange, &key, parts).await?;
+        self.settle(exchange, &key).await?;
+        parts.extensions.insert(key);
+        Ok(())
     }
 
     async fn authorise(
@@ -109,7 +104,11 @@ impl Exchange {
         let decision = match decision {
             Ok(decision) => decision,
             Err(error) => {
-                self.progress(|progress| progress.refused = Some("limiter_unavailable"));
+                let code = match error {
+                    LimitError::UnknownTier => "unknown_tier",
+                    LimitError::Limiter(_) => "limiter_unavailable",
+                };
+                self.progress(|progress| progress.refused = Some(code));
                 return Err(error.into());
             }
         };

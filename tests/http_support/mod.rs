@@ -1,6 +1,7 @@
 //! What the tests of the HTTP layers share: a service on a clock that stands still, and an app to call.
 #![allow(
     dead_code,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,

@@ -14,7 +14,7 @@ const MAX_HOPS: usize = 32;
 /// Nobody unless told. A header counts only if the connection's other end lies in the networks given. Its entries are
 /// read from the right, where the nearest proxy wrote: entries of trusted proxies are passed over, and the first other
 /// one is the client. What stands left of it, a client can have made up. An entry that cannot be read ends the search at
-/// the proxy that wrote it.
+/// the proxy that wrote it. A proxy that does not say how the request came to it is taken to have got it in clear.
 ///
 /// One kind of header is believed, never both: a proxy that writes one passes the other through as the client sent it.
 ///
@@ -82,32 +82,24 @@ impl ProxyTrust {
         if !proxies.contains(peer) {
             return direct;
         }
-        match dialect {
+        let (ip, scheme) = match dialect {
             Dialect::XForwarded => {
                 let chain = forwarded::x_forwarded_for(headers).map(Hop::of_address);
-                let (ip, _) = walk(peer, proxies, chain);
-                let told = forwarded::x_forwarded_proto(headers);
-                direct.told(ip, told)
+                let (ip, assumed) = walk(peer, proxies, chain);
+                (ip, forwarded::x_forwarded_proto(headers).or(assumed))
             }
-            Dialect::Forwarded => {
-                let (ip, told) = walk(peer, proxies, forwarded::forwarded(headers));
-                direct.told(ip, told)
-            }
-        }
-    }
-}
-
-impl ClientAddress {
-    fn told(self, ip: IpAddr, scheme: Option<Scheme>) -> Self {
-        Self {
+            Dialect::Forwarded => walk(peer, proxies, forwarded::forwarded(headers)),
+        };
+        ClientAddress {
             ip: Some(ip),
-            scheme: scheme.unwrap_or(self.scheme),
-            ..self
+            scheme: scheme.unwrap_or(direct.scheme),
+            ..direct
         }
     }
 }
 
-/// Goes from the nearest proxy towards the client. Every entry looked at was written by a trusted proxy.
+/// Goes from the nearest proxy towards the client. Every entry looked at was written by a trusted proxy; one that does
+/// not say how the request came to it leaves it in clear.
 fn walk(
     peer: IpAddr,
     proxies: &Networks,
@@ -115,7 +107,7 @@ fn walk(
 ) -> (IpAddr, Option<Scheme>) {
     let (mut at, mut scheme) = (peer, None);
     for hop in chain.take(MAX_HOPS) {
-        scheme = hop.scheme;
+        scheme = Some(hop.scheme.unwrap_or(Scheme::Http));
         let Some(address) = hop.address else {
             break;
         };

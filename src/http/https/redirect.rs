@@ -90,8 +90,8 @@ impl BrowserRedirect {
     fn host_for(&self, headers: &HeaderMap) -> &Authority {
         let asked = headers.get(HOST).and_then(|host| host.to_str().ok());
         let known = asked.and_then(|asked| {
-            let name = asked.rsplit_once(':').map_or(asked, |(name, _)| name);
-            let fits = |host: &&Authority| host.host().eq_ignore_ascii_case(name);
+            let asked: Authority = asked.parse().ok()?;
+            let fits = |host: &&Authority| host.host().eq_ignore_ascii_case(asked.host());
             self.others.iter().find(fits)
         });
         known.unwrap_or(&self.host)

@@ -21,6 +21,11 @@ const REDUCED_CAPACITY: &str =
 const OUTAGE_WAIT: Duration = Duration::from_secs(5);
 
 impl Problem {
+    /// 400: the request itself is at fault, and how.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request").with_detail(detail)
+    }
+
     /// 401: there is no valid key. The same for every reason, so that nobody learns which.
     pub fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
@@ -147,7 +152,7 @@ impl From<LimitError> for Problem {
 impl From<&LifecycleError> for Problem {
     fn from(error: &LifecycleError) -> Self {
         use LifecycleError as E;
-        let plain = |status| Self::new(status, error.code()).with_detail(&error.to_string());
+        let plain = |status| Self::new(status, error.code()).with_detail(error.to_string());
         match error {
             E::ActorEnded => Self::unauthenticated(),
             E::NotFound => plain(StatusCode::NOT_FOUND),

@@ -66,8 +66,8 @@ impl Problem {
     }
 
     /// Sets what happened this time, for a person. It goes to the client: nothing secret.
-    pub fn with_detail(self, detail: &str) -> Self {
-        self.with_member("detail", detail)
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        self.with_member("detail", detail.into())
     }
 
     /// Sets a further member of the body.
