@@ -101,12 +101,16 @@ impl Log {
             let (panics, usual) = (log.clone(), std::panic::take_hook());
             std::panic::set_hook(Box::new(move |info| {
                 let line = format!("{info}\n");
-                panics.0.lock().unwrap().extend(line.as_bytes());
+                panics.append(line.as_bytes());
                 usual(info);
             }));
             log
         })
         .clone()
+    }
+
+    fn append(&self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend(bytes);
     }
 
     fn text(&self) -> String {
@@ -116,7 +120,7 @@ impl Log {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        self.append(bytes);
         Ok(bytes.len())
     }
 

@@ -556,7 +556,12 @@ async fn every_operation_leaves_one_event() {
     let _ = service.rotate(&actor, &id, rotation).await.unwrap();
     let _ = service.revoke(&actor, &id, "gone").await.unwrap();
     service.delete(&actor, &id).await.unwrap();
-    let kinds: Vec<_> = rig.events().await.iter().map(|it| it.kind()).collect();
+    let kinds: Vec<_> = rig
+        .events()
+        .await
+        .iter()
+        .map(keyward::audit::AuditEvent::kind)
+        .collect();
     assert_eq!(
         kinds,
         [

@@ -444,3 +444,20 @@ async fn a_clock_that_steps_back_brings_no_ended_key_back() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trail_that_hangs_does_not_hold_up_the_first_use() {
+    let rig = rig();
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::UntilFirstUse(HOUR)).await;
+    rig.sink.hold();
+    assert!(rig.accepts(new.key().expose()).await);
+    assert_eq!(rig.service.counters().retirements_failed, 1);
+    assert!(rig.accepts(old.key().expose()).await);
+    rig.sink.release();
+    assert!(rig.accepts(new.key().expose()).await);
+    assert_eq!(
+        rig.rejected(old.key().expose()).await,
+        Rejection::Superseded
+    );
+}

@@ -30,7 +30,7 @@ async fn stored(rig: &Rig, id: &KeyId) -> Credential {
 }
 
 /// Waits for what a use has started in the background.
-async fn wait_until(rig: &Rig, id: &KeyId, fits: impl Fn(&Credential) -> bool) {
+async fn wait_until(rig: &Rig, id: &KeyId, fits: impl Fn(&Credential) -> bool + Send + Sync) {
     for _ in 0..100_000 {
         if fits(&stored(rig, id).await) {
             return;

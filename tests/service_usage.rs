@@ -179,7 +179,12 @@ async fn shutdown_says_what_could_not_be_written_and_tries_both() {
     rig.store.fail(Call::Usage, 1);
     let outcome = rig.service.shutdown().await.unwrap_err();
     assert!(matches!(outcome, ShutdownError::Usage(_)));
-    let kinds: Vec<_> = rig.trail.events().iter().map(|it| it.kind()).collect();
+    let kinds: Vec<_> = rig
+        .trail
+        .events()
+        .iter()
+        .map(keyward::audit::AuditEvent::kind)
+        .collect();
     assert_eq!(
         kinds,
         [AuditKind::KeyCreated, AuditKind::AuthenticationSucceeded]

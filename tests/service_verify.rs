@@ -376,7 +376,12 @@ async fn success_events_can_be_left_out_and_failures_cannot() {
     let issued = rig.issue().await;
     assert!(rig.accepts(issued.key().expose()).await);
     rig.rejected("nothing").await;
-    let kinds: Vec<_> = rig.events().await.iter().map(|it| it.kind()).collect();
+    let kinds: Vec<_> = rig
+        .events()
+        .await
+        .iter()
+        .map(keyward::audit::AuditEvent::kind)
+        .collect();
     assert_eq!(
         kinds,
         [AuditKind::KeyCreated, AuditKind::AuthenticationFailed]

@@ -23,6 +23,8 @@ mod limit;
 mod lookup;
 mod owners;
 mod prove;
+#[cfg(all(test, keyward_shuttle))]
+mod races;
 mod rejection;
 mod rotate;
 mod switch;

@@ -78,14 +78,21 @@ impl TestStore {
     }
 
     fn called(&self, call: Call) -> Result<(), StoreError> {
+        if self.fails(call) {
+            return Err(StoreError::unavailable("test", "told to fail"));
+        }
+        Ok(())
+    }
+
+    fn fails(&self, call: Call) -> bool {
         let mut state = self.state.lock().unwrap();
         *state.calls.entry(call).or_default() += 1;
         match state.failing.get_mut(&call) {
             Some(left) if *left > 0 => {
                 *left = left.saturating_sub(u64::from(*left != u64::MAX));
-                Err(StoreError::unavailable("test", "told to fail"))
+                true
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => false,
         }
     }
 }
