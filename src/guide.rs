@@ -10,6 +10,11 @@ pub mod architecture {}
 #[doc = include_str!("../docs/key-format.md")]
 pub mod key_format {}
 
+/// Schemes, peppers, proofs and the pool.
+///
+#[doc = include_str!("../docs/hashing.md")]
+pub mod hashing {}
+
 /// The numbered laws of access.
 ///
 #[doc = include_str!("../docs/access-semantics.md")]
@@ -19,6 +24,21 @@ pub mod access_semantics {}
 ///
 #[doc = include_str!("../docs/rate-limiting.md")]
 pub mod rate_limiting {}
+
+/// What a store promises, and the ones that ship.
+///
+#[doc = include_str!("../docs/store-contract.md")]
+pub mod store_contract {}
+
+/// Events, the recorder and the file.
+///
+#[doc = include_str!("../docs/audit.md")]
+pub mod audit {}
+
+/// Layers, statuses, headers, proxies.
+///
+#[doc = include_str!("../docs/http.md")]
+pub mod http {}
 
 /// Every default, with its reason.
 ///
@@ -30,8 +50,7 @@ pub mod defaults {}
 #[doc = include_str!("../docs/threat-model.md")]
 pub mod threat_model {}
 
-/// The HTTP layers: order, answers, proxies, https.
+/// The front page.
 ///
-#[cfg(feature = "axum")]
-#[doc = include_str!("../docs/http.md")]
-pub mod http {}
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -257,7 +257,7 @@ fn unprocessable(detail: &str) -> Problem {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn unreadable(rejection: JsonRejection) -> Problem {
-    Problem::new(rejection.status(), "unreadable").with_detail(&rejection.body_text())
+    Problem::new(rejection.status(), "unreadable").with_detail(rejection.body_text())
 }
 
 fn with_plaintext(service: &KeyService, issued: &IssuedKey) -> View {
