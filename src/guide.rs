@@ -27,6 +27,7 @@ pub mod rate_limiting {}
 
 /// What a store promises, and the ones that ship.
 ///
+#[cfg(feature = "sqlite")]
 #[doc = include_str!("../docs/store-contract.md")]
 pub mod store_contract {}
 
@@ -37,6 +38,7 @@ pub mod audit {}
 
 /// Layers, statuses, headers, proxies.
 ///
+#[cfg(all(feature = "axum", feature = "sqlite"))]
 #[doc = include_str!("../docs/http.md")]
 pub mod http {}
 
@@ -52,5 +54,6 @@ pub mod threat_model {}
 
 /// The front page.
 ///
+#[cfg(all(feature = "axum", feature = "sqlite"))]
 #[doc = include_str!("../README.md")]
 pub mod readme {}

@@ -45,7 +45,7 @@ pub use self::fan_out::FanOut;
 pub use self::json_lines::{JsonLinesBuilder, JsonLinesSink, SyncPolicy};
 pub use self::memory::MemorySink;
 pub use self::recorder::{
-    AuditCounters, AuditRecorder, AuditRecorderBuilder, Enqueued, Overflow, Pending,
+    AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
 #[cfg(feature = "tracing")]
 pub use self::tracing::{TARGET, TracingSink};

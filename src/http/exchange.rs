@@ -12,7 +12,7 @@ use super::route::RouteTemplate;
 use crate::audit::{AuditEvent, AuditKind, Outcome, Pending, Text};
 use crate::key::Thumbprint;
 use crate::rate_limit::RateDecision;
-use crate::service::{KeyService, RequestContext, VerifiedKey, of_key};
+use crate::service::{KeyService, RequestContext, VerifiedKey};
 use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
@@ -122,7 +122,7 @@ impl Exchange {
                 event = event.with_route(route);
             }
             match key {
-                Some(key) => of_key(inner.origin.write(event), &key),
+                Some(key) => key.write(inner.origin.write(event)),
                 None => inner.origin.write(event),
             }
         })

@@ -62,6 +62,12 @@ impl fmt::Debug for OwnerId {
 }
 
 /// So that a map keyed by owner can be asked with a `&str`.
+impl From<OwnerId> for Arc<str> {
+    fn from(owner: OwnerId) -> Self {
+        owner.0
+    }
+}
+
 impl Borrow<str> for OwnerId {
     fn borrow(&self) -> &str {
         self.as_str()

@@ -61,7 +61,6 @@ pub use rejection::{Face, Rejection, VerifyError};
 pub use rotate::Rotation;
 pub use switch::Revoked;
 #[cfg(feature = "tower")]
-pub(crate) use trail::of_key;
 pub use update::{Field, UpdateKey};
 pub use verified::VerifiedKey;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
 use crate::access::{DenyReason, Requirement, TenantBinding};
-use crate::audit::{ActorRef, AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
+use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
 use crate::key::{KeyId, KeyRecord};
 use crate::rate_limit::RateDecision;
 use crate::time::Timestamp;
@@ -71,7 +71,7 @@ impl Trail {
         let key = key.clone();
         self.recorder.enqueue(Pending::deferred(move || {
             let event = AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(code);
-            let event = of_key(event, &key).with_detail("operation", kind.code());
+            let event = key.write(event).with_detail("operation", kind.code());
             match target {
                 Some(target) => event.with_detail("target", target.as_str()),
                 None => event,
@@ -80,12 +80,9 @@ impl Trail {
     }
 
     pub(super) async fn authenticated(&self, key: &VerifiedKey) {
-        let key = key.clone();
-        let event = Pending::deferred(move || {
-            let event = AuditEvent::new(AuditKind::AuthenticationSucceeded, key.verified_at());
-            of_key(event, &key).with_detail("generation", u64::from(key.generation().number()))
-        });
-        self.recorder.enqueue_or_wait(event).await;
+        self.recorder
+            .enqueue_or_wait(Pending::shared(key.success_event()))
+            .await;
     }
 
     pub(super) async fn rejected(
@@ -162,7 +159,7 @@ impl Trail {
         self.recorder.enqueue(Pending::deferred(move || {
             let event =
                 AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(reason.code());
-            of_key(event, &key)
+            key.write(event)
                 .with_detail("required", requirement.to_string())
                 .with_detail("why", reason.to_string())
         }));
@@ -176,7 +173,7 @@ impl Trail {
                 .map(|state| state.name().to_owned())
                 .collect();
             let event = AuditEvent::new(AuditKind::LimitHit, now).with_failure("rate_limited");
-            of_key(event, &key).with_detail("quotas", names.join(" "))
+            key.write(event).with_detail("quotas", names.join(" "))
         }));
     }
 }
@@ -191,7 +188,7 @@ impl Origin {
     }
 
     fn write(&self, event: AuditEvent) -> AuditEvent {
-        write_origin(
+        of_request(
             event,
             self.client,
             self.request_id.as_deref(),
@@ -200,7 +197,8 @@ impl Origin {
     }
 }
 
-fn write_origin(
+/// The parts of an event that come from a request.
+pub(super) fn of_request(
     mut event: AuditEvent,
     client: Option<IpAddr>,
     request_id: Option<&str>,
@@ -218,23 +216,20 @@ fn write_origin(
     event
 }
 
-/// The parts of an event that come from a verified key and its request.
-pub(crate) fn of_key(event: AuditEvent, key: &VerifiedKey) -> AuditEvent {
-    let event = of_record(event, key.record()).with_actor(ActorRef::key(key.id().as_str()));
-    write_origin(event, key.client(), key.request_id(), key.user_agent())
-}
-
-fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
+/// The parts of an event that come from a record. Shared texts are shared on.
+pub(super) fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
     let mut event = event
         .with_key_id(record.id.as_str())
-        .with_owner(record.owner.as_str());
+        .with_owner(Arc::<str>::from(record.owner.clone()));
     match &record.tenant {
-        TenantBinding::Tenant(tenant) => event = event.with_tenant(tenant.as_str()),
+        TenantBinding::Tenant(tenant) => {
+            event = event.with_tenant(Arc::<str>::from(tenant.clone()));
+        }
         TenantBinding::Platform => event = event.with_detail("tenant_binding", "platform"),
         TenantBinding::None => {}
     }
     if let Some(role) = record.grant.role() {
-        event = event.with_role(role.as_str());
+        event = event.with_role(Arc::<str>::from(role.clone()));
     }
     event
 }
@@ -249,7 +244,7 @@ fn life_cycle(
     let mut event =
         of_record(AuditEvent::new(kind, now), record).with_actor(actor.audit_reference());
     if let Some(key) = actor.verified_key() {
-        event = write_origin(event, key.client(), key.request_id(), key.user_agent());
+        event = of_request(event, key.client(), key.request_id(), key.user_agent());
     }
     for (name, value) in details {
         event = event.with_detail(*name, value.clone());

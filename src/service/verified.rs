@@ -2,8 +2,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::RequestContext;
+use super::{RequestContext, trail};
 use crate::access::Grant;
+use crate::audit::{ActorRef, AuditEvent, AuditKind, DeferredEvent};
 use crate::key::{Generation, KeyId, KeyRecord, OwnerId};
 use crate::time::Timestamp;
 
@@ -27,16 +28,40 @@ use crate::time::Timestamp;
 /// ```
 #[derive(Clone)]
 pub struct VerifiedKey {
-    inner: Arc<Inner>,
+    inner: Arc<Facts>,
 }
 
-struct Inner {
+/// What is known of a verified key, shared by its clones and the audit trail.
+pub(super) struct Facts {
     record: Arc<KeyRecord>,
     generation: Generation,
     verified_at: Timestamp,
     client: Option<IpAddr>,
     request_id: Option<Box<str>>,
     user_agent: Option<Box<str>>,
+}
+
+/// The event of the verification, built by the audit trail's writer from what the request holds anyway.
+impl DeferredEvent for Facts {
+    fn build(&self) -> AuditEvent {
+        let event = AuditEvent::new(AuditKind::AuthenticationSucceeded, self.verified_at);
+        self.write(event)
+            .with_detail("generation", u64::from(self.generation.number()))
+    }
+}
+
+impl Facts {
+    /// Puts into an event what it is to say of the key and its request.
+    fn write(&self, event: AuditEvent) -> AuditEvent {
+        let event = trail::of_record(event, &self.record);
+        let event = event.with_actor(ActorRef::key(self.record.id.as_str()));
+        trail::of_request(
+            event,
+            self.client,
+            self.request_id.as_deref(),
+            self.user_agent.as_deref(),
+        )
+    }
 }
 
 impl VerifiedKey {
@@ -47,7 +72,7 @@ impl VerifiedKey {
         context: &RequestContext<'_>,
     ) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(Facts {
                 record,
                 generation,
                 verified_at,
@@ -56,6 +81,16 @@ impl VerifiedKey {
                 user_agent: context.user_agent().map(Into::into),
             }),
         }
+    }
+
+    /// Returns the event of the verification, to be built later.
+    pub(super) fn success_event(&self) -> Arc<dyn DeferredEvent> {
+        Arc::<Facts>::clone(&self.inner)
+    }
+
+    /// Puts into an event what it is to say of the key and its request.
+    pub(crate) fn write(&self, event: AuditEvent) -> AuditEvent {
+        self.inner.write(event)
     }
 
     /// Returns the key's id.

@@ -16,7 +16,7 @@ use super::{AuditError, AuditEvent, AuditSink};
 
 pub use self::builder::AuditRecorderBuilder;
 pub use self::counters::AuditCounters;
-pub use self::pending::Pending;
+pub use self::pending::{DeferredEvent, Pending};
 
 /// What happens to a queued event when the queue is full.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

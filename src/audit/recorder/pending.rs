@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -23,8 +24,17 @@ use crate::audit::{AuditError, AuditEvent};
 #[derive(Debug)]
 pub struct Pending(Draft);
 
+/// Facts of a request that are shared anyway, and of which the writer can make an event later.
+///
+/// Handing over such a pointer costs the request nothing but a count; see [`Pending::shared`].
+pub trait DeferredEvent: Send + Sync + 'static {
+    /// Returns the event. Does nothing but build; a panic counts as one lost event.
+    fn build(&self) -> AuditEvent;
+}
+
 enum Draft {
     Built(Box<AuditEvent>),
+    Shared(Arc<dyn DeferredEvent>),
     Deferred(Box<dyn FnOnce() -> AuditEvent + Send>),
 }
 
@@ -37,10 +47,17 @@ impl Pending {
         Self(Draft::Deferred(Box::new(build)))
     }
 
+    /// Returns an event that the writer builds from facts somebody else holds as well.
+    #[must_use]
+    pub fn shared(facts: Arc<dyn DeferredEvent>) -> Self {
+        Self(Draft::Shared(facts))
+    }
+
     pub(super) fn build(self) -> AuditEvent {
         match self.0 {
             Draft::Built(event) => *event,
             Draft::Deferred(build) => build(),
+            Draft::Shared(facts) => facts.build(),
         }
     }
 }
@@ -55,7 +72,7 @@ impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Built(event) => event.fmt(f),
-            Self::Deferred(_) => f.write_str("Deferred(..)"),
+            Self::Deferred(_) | Self::Shared(_) => f.write_str("Deferred(..)"),
         }
     }
 }
