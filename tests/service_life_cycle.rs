@@ -395,6 +395,14 @@ async fn only_a_key_that_has_ended_can_be_deleted() {
             state: KeyStatus::Active
         }
     ));
+    rig.service.disable(&admin(), &id).await.unwrap();
+    let disabled = rig.service.delete(&admin(), &id).await;
+    assert!(matches!(
+        disabled.unwrap_err(),
+        LifecycleError::WrongState {
+            state: KeyStatus::Disabled
+        }
+    ));
     let _ = rig.service.revoke(&admin(), &id, "gone").await.unwrap();
     rig.service.delete(&admin(), &id).await.unwrap();
     assert_eq!(

@@ -492,3 +492,22 @@ async fn a_deleted_key_is_unknown_even_when_warm() {
         Rejection::UnknownKey
     );
 }
+
+#[tokio::test]
+async fn a_stored_proof_of_an_imported_secret_is_not_believed() {
+    use keyward::hash::SecretOrigin;
+    let rig = Rig::hashing(|it| it.peppers(pepper(1)));
+    let issued = rig.issue().await;
+    assert!(rig.accepts(issued.key().expose()).await);
+    assert_eq!(rig.hasher.verifications(), 0);
+    rig.store
+        .edit(&issued.record().id, |record| {
+            assert!(record.current.proof.is_some());
+            record.current.origin = SecretOrigin::Imported;
+        })
+        .await;
+    for hashes in 1..=2 {
+        assert!(rig.accepts(issued.key().expose()).await);
+        assert_eq!(rig.hasher.verifications(), hashes);
+    }
+}

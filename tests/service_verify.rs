@@ -403,3 +403,39 @@ async fn a_verified_key_tells_what_was_verified() {
     assert_eq!(key.client(), Some("192.0.2.7".parse().unwrap()));
     assert_eq!(key.grant(), &scopes(&["send_email"]));
 }
+
+#[tokio::test]
+async fn first_checks_of_a_key_that_is_guessed_at_wait_behind_the_others() {
+    for (guesses, doubtful) in [(0, 0), (2, 1)] {
+        let rig = Rig::new(|it| {
+            let it = it.failure_budget(budget(100, 2));
+            it.hash_pool(pool(1, 8))
+        });
+        let (busy, guessed) = (rig.issue().await, rig.issue().await);
+        let wrong = wrong_secret(guessed.key().expose(), false);
+        for _ in 0..guesses {
+            rejection(rig.verify_from(&wrong, "192.0.2.1").await);
+        }
+        rig.hasher.gate().close();
+        let verify = |key: &str| {
+            let (service, key) = (rig.service.clone(), key.to_owned());
+            tokio::spawn(async move {
+                let context = RequestContext::new().with_client("192.0.2.9".parse().unwrap());
+                service.verify(key.as_bytes(), &context).await.is_ok()
+            })
+        };
+        let first = verify(busy.key().expose());
+        wait_for_hashes(&rig, 3).await;
+        let second = verify(guessed.key().expose());
+        let queued = || {
+            let stats = rig.service.hash_stats();
+            (stats.queued_trusted, stats.queued_doubtful)
+        };
+        while queued() == (0, 0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(queued(), (1 - doubtful, doubtful));
+        rig.hasher.gate().open();
+        assert!(first.await.unwrap() && second.await.unwrap());
+    }
+}

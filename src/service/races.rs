@@ -22,7 +22,7 @@ use crate::sync::{atomic::AtomicU64, atomic::Ordering, thread};
 use crate::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
-const ROUNDS: usize = 300;
+const ROUNDS: usize = 1000;
 
 /// A "slow hash" that gives the others a turn.
 #[derive(Debug)]
@@ -190,6 +190,14 @@ fn credential(key: &GeneratedKey) -> Credential {
     credential
 }
 
+/// Tries many schedules. A whole service needs more stack than the checker gives a thread.
+fn check(scene: impl Fn() + Send + Sync + 'static) {
+    let mut config = shuttle::Config::new();
+    config.stack_size = 0x10_0000;
+    let scheduler = shuttle::scheduler::RandomScheduler::new(ROUNDS);
+    shuttle::Runner::new(scheduler, config).run(scene);
+}
+
 fn verify(service: &KeyService, key: &str) -> Option<Rejection> {
     match block_on(service.verify(key.as_bytes(), &RequestContext::new())) {
         Ok(_) => None,
@@ -200,119 +208,101 @@ fn verify(service: &KeyService, key: &str) -> Option<Rejection> {
 
 #[test]
 fn nothing_is_accepted_after_a_revocation_returned() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            let beside = [scene.verify_beside(), scene.verify_beside()];
-            scene.revoke();
-            assert_eq!(scene.verify(), Some(Rejection::Revoked));
-            for outcome in beside.map(|it| it.join().unwrap()) {
-                assert!(matches!(outcome, None | Some(Rejection::Revoked)));
-            }
-            assert_eq!(scene.verify(), Some(Rejection::Revoked));
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        let beside = [scene.verify_beside(), scene.verify_beside()];
+        scene.revoke();
+        assert_eq!(scene.verify(), Some(Rejection::Revoked));
+        for outcome in beside.map(|it| it.join().unwrap()) {
+            assert!(matches!(outcome, None | Some(Rejection::Revoked)));
+        }
+        assert_eq!(scene.verify(), Some(Rejection::Revoked));
+    });
 }
 
 #[test]
 fn a_warm_key_is_not_accepted_after_a_revocation_returned() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            assert_eq!(scene.verify(), None);
-            assert_eq!(scene.service.proof_stats().kept, 1);
-            let beside = scene.verify_beside();
-            scene.revoke();
-            assert_eq!(scene.verify(), Some(Rejection::Revoked));
-            let outcome = beside.join().unwrap();
-            assert!(matches!(outcome, None | Some(Rejection::Revoked)));
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        assert_eq!(scene.verify(), None);
+        assert_eq!(scene.service.proof_stats().kept, 1);
+        let beside = scene.verify_beside();
+        scene.revoke();
+        assert_eq!(scene.verify(), Some(Rejection::Revoked));
+        let outcome = beside.join().unwrap();
+        assert!(matches!(outcome, None | Some(Rejection::Revoked)));
+    });
 }
 
 #[test]
 fn the_old_secret_is_not_accepted_after_a_rotation_returned() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            let beside = scene.verify_beside();
-            let format = scene.service.format();
-            let new = format.generate_for(scene.key.id(), &*scene.random).unwrap();
-            scene.change(|record| {
-                let mut next = credential(&new);
-                next.generation = record.current.generation.next();
-                let mut old = std::mem::replace(&mut record.current, next);
-                old.end = CredentialEnd::ENDED;
-                record.previous = Some(old);
-            });
-            assert_eq!(scene.verify(), Some(Rejection::Superseded));
-            assert_eq!(verify(&scene.service, new.plaintext().expose()), None);
-            let outcome = beside.join().unwrap();
-            assert!(matches!(outcome, None | Some(Rejection::Superseded)));
-            assert_eq!(scene.verify(), Some(Rejection::Superseded));
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        let beside = scene.verify_beside();
+        let format = scene.service.format();
+        let new = format.generate_for(scene.key.id(), &*scene.random).unwrap();
+        scene.change(|record| {
+            let mut next = credential(&new);
+            next.generation = record.current.generation.next();
+            let mut old = std::mem::replace(&mut record.current, next);
+            old.end = CredentialEnd::ENDED;
+            record.previous = Some(old);
+        });
+        assert_eq!(scene.verify(), Some(Rejection::Superseded));
+        assert_eq!(verify(&scene.service, new.plaintext().expose()), None);
+        let outcome = beside.join().unwrap();
+        assert!(matches!(outcome, None | Some(Rejection::Superseded)));
+        assert_eq!(scene.verify(), Some(Rejection::Superseded));
+    });
 }
 
 #[test]
 fn a_key_that_is_switched_off_and_on_is_accepted_only_while_it_is_on() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            let beside = scene.verify_beside();
-            scene.change(|record| record.disabled = true);
-            assert_eq!(scene.verify(), Some(Rejection::Disabled));
-            scene.change(|record| record.disabled = false);
-            assert_eq!(scene.verify(), None);
-            let outcome = beside.join().unwrap();
-            assert!(matches!(outcome, None | Some(Rejection::Disabled)));
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        let beside = scene.verify_beside();
+        scene.change(|record| record.disabled = true);
+        assert_eq!(scene.verify(), Some(Rejection::Disabled));
+        scene.change(|record| record.disabled = false);
+        assert_eq!(scene.verify(), None);
+        let outcome = beside.join().unwrap();
+        assert!(matches!(outcome, None | Some(Rejection::Disabled)));
+    });
 }
 
 #[test]
 fn a_good_key_is_accepted_while_its_digest_is_upgraded() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            let beside = [scene.verify_beside(), scene.verify_beside()];
-            let better = digest(scene.key.secret().expose(), 2);
-            scene.change(|record| record.current.digest.clone_from(&better));
-            assert_eq!(scene.verify(), None);
-            for outcome in beside {
-                assert_eq!(outcome.join().unwrap(), None);
-            }
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        let beside = [scene.verify_beside(), scene.verify_beside()];
+        let better = digest(scene.key.secret().expose(), 2);
+        scene.change(|record| record.current.digest.clone_from(&better));
+        assert_eq!(scene.verify(), None);
+        for outcome in beside {
+            assert_eq!(outcome.join().unwrap(), None);
+        }
+    });
 }
 
 #[test]
 fn equal_and_unequal_presentations_are_never_mixed_up() {
-    shuttle::check_random(
-        || {
-            let scene = Scene::new();
-            let (service, mut wrong) = (scene.service.clone(), scene.presented().into_bytes());
-            // Another secret with the same hint; the checksum is made to fit.
-            wrong.swap(30, 31);
-            if wrong[30] == wrong[31] {
-                return;
-            }
-            let wrong = refit(&scene, &wrong);
-            let right = [scene.verify_beside(), scene.verify_beside()];
-            let other = thread::spawn(move || verify(&service, &wrong));
-            for outcome in right {
-                assert_eq!(outcome.join().unwrap(), None);
-            }
-            assert_eq!(other.join().unwrap(), Some(Rejection::WrongSecret));
-            assert_eq!(scene.service.proof_stats().len, 1);
-        },
-        ROUNDS,
-    );
+    check(|| {
+        let scene = Scene::new();
+        let (service, mut wrong) = (scene.service.clone(), scene.presented().into_bytes());
+        // Another secret with the same hint; the checksum is made to fit.
+        wrong.swap(30, 31);
+        if wrong[30] == wrong[31] {
+            return;
+        }
+        let wrong = refit(&scene, &wrong);
+        let right = [scene.verify_beside(), scene.verify_beside()];
+        let other = thread::spawn(move || verify(&service, &wrong));
+        for outcome in right {
+            assert_eq!(outcome.join().unwrap(), None);
+        }
+        assert_eq!(other.join().unwrap(), Some(Rejection::WrongSecret));
+        assert_eq!(scene.service.proof_stats().len, 1);
+    });
 }
 
 /// Gives a changed key the checksum that belongs to it.
