@@ -117,8 +117,9 @@ fn stepped<K: Clone + Eq + std::hash::Hash>(rate: GovernorQuota) -> Stepped<K> {
 }
 
 fn take(limiter: &MemoryRateLimiter, charges: &[Charge<'_>], now: Timestamp) {
-    let reply = limiter.apply(charges, Mode::Consume, now).try_ready();
-    black_box(reply.unwrap().unwrap().is_denied());
+    let reply = limiter.apply(charges, Mode::Consume, now);
+    let answer = reply.as_ready().unwrap().as_ref();
+    black_box(answer.unwrap().is_denied());
 }
 
 /// `SplitMix64`'s output function: spreads consecutive numbers.
@@ -178,8 +179,9 @@ const CANDIDATES: [(&str, Call); 12] = [
     }),
     ("keyward, id and decision", |bench, index| {
         let (charges, now) = ([bench.id(index)], bench.clock.now());
-        let reply = bench.keys.apply(&charges, Mode::Consume, now).try_ready();
-        let decision = RateDecision::new(&charges, &reply.unwrap().unwrap(), now);
+        let reply = bench.keys.apply(&charges, Mode::Consume, now);
+        let answer = reply.as_ready().unwrap().as_ref();
+        let decision = RateDecision::new(&charges, answer.unwrap(), now);
         black_box(decision.unwrap().is_allowed());
     }),
     ("clock", |bench, _| {

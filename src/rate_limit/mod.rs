@@ -199,7 +199,12 @@ pub trait RateLimiterExt: RateLimiter {
         now: Timestamp,
     ) -> impl Future<Output = Result<RateDecision, RateLimitError>> + Send + 'a {
         let reply = self.apply(charges, mode, now);
-        async move { RateDecision::new(charges, &reply.await?, now) }
+        async move {
+            if let Some(Ok(answer)) = reply.as_ready() {
+                return RateDecision::new(charges, answer, now);
+            }
+            RateDecision::new(charges, &reply.await?, now)
+        }
     }
 }
 
