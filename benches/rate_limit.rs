@@ -2,8 +2,8 @@
 //!
 //! What counts are ratios on one machine: in each round every candidate runs once, in turn, and the table shows medians of
 //! rounds. Both take the same keys from the same place and always allow, which is the path that writes. A "step" is the
-//! limiter alone, under a clock that costs nothing. Otherwise each call reads its clock once: `governor` its own (the
-//! processor's counter), keyward the system's, which a service reads once a request anyway.
+//! limiter alone, under a clock that costs nothing. Otherwise each call reads a clock once: `governor` its own (the
+//! processor's counter) or the system's, keyward the system's, which a service reads once a request anyway.
 //!
 //! Run with `cargo bench --bench rate_limit -- [rounds]`.
 #![allow(
@@ -17,12 +17,13 @@
     reason = "a program that measures and prints"
 )]
 
+use std::hash::Hash;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use governor::clock::FakeRelativeClock;
+use governor::clock::{Clock as GovernorClock, FakeRelativeClock, MonotonicClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultKeyedRateLimiter, Quota as GovernorQuota, RateLimiter as Governor};
@@ -33,20 +34,19 @@ use keyward::time::{Clock, SystemClock, Timestamp};
 
 const CALLS: usize = 200_000;
 
-type Stepped<K> = Governor<
-    K,
-    DefaultKeyedStateStore<K>,
-    FakeRelativeClock,
-    NoOpMiddleware<<FakeRelativeClock as governor::clock::Clock>::Instant>,
->;
+/// `governor`'s keyed limiter under a clock of one's choice.
+type Clocked<K, C> =
+    Governor<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware<<C as GovernorClock>::Instant>>;
 
 struct Bench {
     ids: Vec<String>,
     order: Vec<u32>,
     governor: DefaultKeyedRateLimiter<String>,
     governor_ip: DefaultKeyedRateLimiter<IpAddr>,
-    governor_step: Stepped<String>,
-    governor_step_ip: Stepped<IpAddr>,
+    governor_step: Clocked<String, FakeRelativeClock>,
+    governor_step_ip: Clocked<IpAddr, FakeRelativeClock>,
+    governor_same: Clocked<String, MonotonicClock>,
+    governor_same_ip: Clocked<IpAddr, MonotonicClock>,
     keys: MemoryRateLimiter,
     addresses: MemoryRateLimiter,
     three: MemoryRateLimiter,
@@ -67,8 +67,10 @@ impl Bench {
             order: order(subjects, zipf),
             governor: Governor::keyed(rate),
             governor_ip: Governor::keyed(rate),
-            governor_step: stepped(rate),
-            governor_step_ip: stepped(rate),
+            governor_step: clocked(rate),
+            governor_step_ip: clocked(rate),
+            governor_same: clocked(rate),
+            governor_same_ip: clocked(rate),
             keys: limiter(subjects),
             addresses: limiter(subjects),
             three: limiter(3 * subjects),
@@ -111,9 +113,8 @@ impl Bench {
     }
 }
 
-fn stepped<K: Clone + Eq + std::hash::Hash>(rate: GovernorQuota) -> Stepped<K> {
-    let store = DefaultKeyedStateStore::default();
-    Governor::new(rate, store, FakeRelativeClock::default())
+fn clocked<K: Clone + Eq + Hash, C: GovernorClock + Default>(rate: GovernorQuota) -> Clocked<K, C> {
+    Governor::new(rate, DefaultKeyedStateStore::default(), C::default())
 }
 
 fn take(limiter: &MemoryRateLimiter, charges: &[Charge<'_>], now: Timestamp) {
@@ -146,7 +147,7 @@ fn order(subjects: usize, zipf: bool) -> Vec<u32> {
 
 type Call = fn(&Bench, u32);
 
-const CANDIDATES: [(&str, Call); 12] = [
+const CANDIDATES: [(&str, Call); 14] = [
     ("step: governor, id", |bench, index| {
         let _ = black_box(bench.governor_step.check_key(&bench.ids[index as usize]));
     }),
@@ -184,16 +185,24 @@ const CANDIDATES: [(&str, Call); 12] = [
         let decision = RateDecision::new(&charges, answer.unwrap(), now);
         black_box(decision.unwrap().is_allowed());
     }),
+    ("governor, id, system's clock", |bench, index| {
+        let _ = black_box(bench.governor_same.check_key(&bench.ids[index as usize]));
+    }),
+    ("governor, ip, system's clock", |bench, index| {
+        let _ = black_box(bench.governor_same_ip.check_key(&bench.address(index)));
+    }),
     ("clock", |bench, _| {
         black_box(bench.clock.now());
     }),
 ];
 
 /// What is compared: a name, and two places among the candidates.
-const RATIOS: [(&str, usize, usize); 6] = [
+const RATIOS: [(&str, usize, usize); 8] = [
     ("step id", 1, 0),
     ("step ip", 3, 2),
     ("step three/one", 4, 1),
+    ("id, same clock", 6, 11),
+    ("ip, same clock", 8, 12),
     ("id", 6, 5),
     ("ip", 8, 7),
     ("three/one", 9, 6),
@@ -226,7 +235,7 @@ fn main() {
         (logs / ratios.len() as f64).exp()
     };
     println!("geometric means");
-    print_ratios(&[0, 1, 2, 3, 4, 5].map(mean));
+    print_ratios(&[0, 1, 2, 3, 4, 5, 6, 7].map(mean));
 }
 
 fn measure(bench: &Bench, rounds: usize) -> [f64; CANDIDATES.len()] {
@@ -242,7 +251,7 @@ fn measure(bench: &Bench, rounds: usize) -> [f64; CANDIDATES.len()] {
 
 fn print_ratios(row: &[f64; RATIOS.len()]) {
     for ((name, ..), ratio) in RATIOS.iter().zip(row) {
-        print!("  {name} {ratio:.2}");
+        print!("  {name} {ratio:.2};");
     }
     println!();
 }
