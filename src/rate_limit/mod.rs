@@ -75,7 +75,7 @@ struct Guide;
 ///   than the bucket's capacity (the clock stepped back, or the quota shrank) is pulled back to the capacity, which is the
 ///   debt that the answer reports. Without that, the wait it states would not be true.
 /// * **Refund** takes the charges' price off the debts, down to nothing. It never fails for want of anything to give back.
-/// * **A cost of zero** only looks. **A cost above the burst** never fits, and therefore nothing of its call is taken.
+/// * **A cost of zero** only looks, and writes nothing. **A cost above the burst** never fits, and therefore nothing of its call is taken.
 /// * **The answer** has one [`Cell`] a charge, in order: the debt after the call (of a denial: the debt as it is), and a wait
 ///   that is zero exactly when that charge fits. After exactly the wait, if nothing else is charged, the charge does fit.
 /// * **Time** is the caller's `now`, unless [`time_source`](RateLimiter::time_source) says otherwise. It may step back.
@@ -124,7 +124,9 @@ struct Guide;
 ///                 _ if bucket.wait(debt, charge.cost()) > 0 => (bucket.wait(debt, charge.cost()), debt),
 ///                 _ => (0, debt + price),
 ///             };
-///             after.insert(name(charge), bucket.full_at(now, owed));
+///             if owed != debt {
+///                 after.insert(name(charge), bucket.full_at(now, owed));
+///             }
 ///             cells.push((wait, debt, bucket));
 ///         }
 ///         let denied = cells.iter().any(|(wait, ..)| *wait > 0);
@@ -199,7 +201,12 @@ pub trait RateLimiterExt: RateLimiter {
         now: Timestamp,
     ) -> impl Future<Output = Result<RateDecision, RateLimitError>> + Send + 'a {
         let reply = self.apply(charges, mode, now);
-        async move { RateDecision::new(charges, &reply.await?, now) }
+        async move {
+            if let Some(Ok(answer)) = reply.as_ready() {
+                return RateDecision::new(charges, answer, now);
+            }
+            RateDecision::new(charges, &reply.await?, now)
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub enum QuotaError {
 ///
 /// `Quota::per_minute(60)` is a bucket of 60 tokens that refills one a second. A caller who has been quiet may send 60 at
 /// once and then one a second, so within *some* minutes up to 119 requests pass: 60 saved ones and 59 earned during the
-/// minute. Where that must not happen, split the number: `Quota::per_minute(30)` passes at most 59 in any minute.
+/// minute. Where that must not happen, split the number: `Quota::per_minute(30)` never passes more than 60.
 ///
 /// A quota has two names. The *name* is shown to clients, in the headers. The *bucket label* says which count it is kept
 /// in: two quotas with the same label are one bucket to a subject. It defaults to the period, so that a key that moves from

@@ -79,13 +79,7 @@ impl Answer {
     ///
     /// [`RateLimitError::TooManyCharges`] for more than [`MAX_CHARGES`] of them.
     pub fn new(cells: impl IntoIterator<Item = Cell>) -> Result<Self, RateLimitError> {
-        let mut answer = Self {
-            few: [Cell::new(0, 0); INLINE_CHARGES],
-            many: None,
-            len: 0,
-            source: Source::Backend,
-            share: NonZeroU32::MIN,
-        };
+        let mut answer = Self::of([Cell::new(0, 0); INLINE_CHARGES], 0);
         let mut cells = cells.into_iter();
         for (place, cell) in answer.few.iter_mut().zip(&mut cells) {
             *place = cell;
@@ -147,6 +141,22 @@ impl Answer {
         self.source
     }
 
+    pub(super) const fn of_one(cell: Cell) -> Self {
+        let mut few = [Cell::new(0, 0); INLINE_CHARGES];
+        few[0] = cell;
+        Self::of(few, 1)
+    }
+
+    const fn of(few: [Cell; INLINE_CHARGES], len: u8) -> Self {
+        Self {
+            few,
+            many: None,
+            len,
+            source: Source::Backend,
+            share: NonZeroU32::MIN,
+        }
+    }
+
     pub(super) fn with_share(self, share: NonZeroU32) -> Self {
         Self { share, ..self }
     }
@@ -172,6 +182,7 @@ impl Answer {
 /// use keyward::rate_limit::{Answer, Cell, Reply};
 ///
 /// let reply = Reply::ready(Answer::new([Cell::new(0, 0)]));
+/// assert!(reply.as_ready().is_some());
 /// assert!(reply.try_ready().is_ok());
 /// ```
 #[must_use = "a reply does nothing until it is awaited"]
@@ -194,6 +205,15 @@ impl<'a> Reply<'a> {
     /// Returns a reply that is there now.
     pub const fn ready(answer: Result<Answer, RateLimitError>) -> Self {
         Self(Inner::Ready(answer))
+    }
+
+    /// Looks at the reply if it is there, which is cheaper than moving it.
+    #[must_use]
+    pub const fn as_ready(&self) -> Option<&Result<Answer, RateLimitError>> {
+        match &self.0 {
+            Inner::Ready(answer) => Some(answer),
+            Inner::Pending(_) | Inner::Taken => None,
+        }
     }
 
     /// Returns the reply if it is there, without waiting.

@@ -521,6 +521,17 @@ pub async fn takes_nothing_for_a_cost_of_zero(limiter: Arc<dyn RateLimiter>) {
         assert_eq!(remaining(&decision), [left]);
         assert_eq!(send(&limiter, &[charge("a", &quota, 1)]).await, left > 0);
     }
+    looks_through_a_smaller_quota(&limiter).await;
+}
+
+/// Looking at a bucket under a quota that could not owe as much does not cut its debt.
+async fn looks_through_a_smaller_quota(limiter: &Arc<dyn RateLimiter>) {
+    let large = hourly(10);
+    let small = hourly(10).with_burst(2).expect("a valid burst");
+    assert!(send(limiter, &[charge("b", &large, 8)]).await);
+    assert!(send(limiter, &[charge("b", &small, 0)]).await);
+    assert!(send(limiter, &[charge("c", &large, 1), charge("b", &small, 0)]).await);
+    assert_eq!(left(limiter, "b", &large).await, 2);
 }
 
 /// A caller who keeps exactly to the rate is never denied.

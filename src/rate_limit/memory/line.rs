@@ -21,8 +21,7 @@ pub(super) const fn tag(hash: u64, kept: bool) -> u64 {
 /// INVARIANT: no tag occurs twice, in the slots and the overflow together.
 #[derive(Debug)]
 pub(super) struct Line {
-    tags: [u64; SLOTS],
-    full_at: [Timestamp; SLOTS],
+    slots: [Slot; SLOTS],
     #[expect(
         clippy::box_collection,
         reason = "a vector is 16 bytes more, and most lines never have one"
@@ -36,11 +35,17 @@ struct Slot {
     full_at: Timestamp,
 }
 
+impl Slot {
+    const EMPTY: Self = Self {
+        tag: 0,
+        full_at: Timestamp::MIN,
+    };
+}
+
 impl Default for Line {
     fn default() -> Self {
         Self {
-            tags: [0; SLOTS],
-            full_at: [Timestamp::MIN; SLOTS],
+            slots: [Slot::EMPTY; SLOTS],
             overflow: None,
         }
     }
@@ -50,11 +55,14 @@ impl Line {
     /// Returns where the bucket is stored, if it is.
     #[inline]
     pub(super) fn find(&mut self, tag: u64) -> Option<&mut Timestamp> {
-        if let Some(index) = self.tags.iter().position(|used| *used == tag) {
-            return self.full_at.get_mut(index);
-        }
-        let mut overflow = self.overflow.as_mut()?.iter_mut();
-        let slot = overflow.find(|slot| slot.tag == tag)?;
+        let slot = match self.slots.iter_mut().find(|slot| slot.tag == tag) {
+            Some(slot) => slot,
+            None => self
+                .overflow
+                .as_mut()?
+                .iter_mut()
+                .find(|slot| slot.tag == tag)?,
+        };
         Some(&mut slot.full_at)
     }
 
@@ -74,13 +82,9 @@ impl Line {
     }
 
     fn replace_least(&mut self, newcomer: Slot) -> Option<Slot> {
-        let slots = self.tags.iter_mut().zip(&mut self.full_at);
-        let (tag, full_at) = slots.min_by_key(|(_, full_at)| **full_at)?;
-        let victim = Slot {
-            tag: std::mem::replace(tag, newcomer.tag),
-            full_at: std::mem::replace(full_at, newcomer.full_at),
-        };
-        Some(victim)
+        let slots = self.slots.iter_mut();
+        let least = slots.min_by_key(|slot| slot.full_at)?;
+        Some(std::mem::replace(least, newcomer))
     }
 
     /// Drops what owes nothing any more from the overflow.
