@@ -98,13 +98,9 @@ impl FailureGate {
         read: impl FnOnce(&QuotaState) -> T,
     ) -> Option<T> {
         let charges = [*charge];
-        let answer = self
-            .limiter
-            .apply(&charges, Mode::Peek, now)
-            .try_ready()
-            .ok()?
-            .ok()?;
-        let decision = RateDecision::new(&charges, &answer, now).ok()?;
+        let reply = self.limiter.apply(&charges, Mode::Peek, now);
+        let answer = reply.as_ready()?.as_ref().ok()?;
+        let decision = RateDecision::new(&charges, answer, now).ok()?;
         decision.states().next().map(read)
     }
 }

@@ -201,12 +201,12 @@ impl KeyService {
         mode: Mode,
         now: Timestamp,
     ) -> Result<RateDecision, LimitError> {
-        let answer = self
-            .inner
-            .limiter
-            .apply(charges, mode, now)
-            .await
-            .map_err(LimitError::Limiter)?;
+        let reply = self.inner.limiter.apply(charges, mode, now);
+        // An answer that is there already is read where it lies.
+        if let Some(Ok(answer)) = reply.as_ready() {
+            return RateDecision::new(charges, answer, now).map_err(LimitError::Limiter);
+        }
+        let answer = reply.await.map_err(LimitError::Limiter)?;
         RateDecision::new(charges, &answer, now).map_err(LimitError::Limiter)
     }
 }
