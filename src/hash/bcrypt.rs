@@ -105,7 +105,8 @@ impl KeyHasher for Bcrypt {
     }
 
     fn is_current(&self, text: &str) -> bool {
-        text.starts_with("$2b$") && self.read(text).is_ok_and(|it| it.get_cost() == self.cost)
+        // A dearer digest is never replaced by a cheaper one: lowering the setting is for new keys.
+        text.starts_with("$2b$") && self.read(text).is_ok_and(|it| it.get_cost() >= self.cost)
     }
 
     fn hash(

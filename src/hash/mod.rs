@@ -74,7 +74,7 @@ pub trait KeyHasher: fmt::Debug + Send + Sync + 'static {
     ///   this one and is refused.
     fn accepts(&self, text: &str) -> Result<(), HashError>;
 
-    /// Returns whether a text made now would have the same parameters as this one.
+    /// Returns whether a text made now would be no stronger than this one. A dearer one is never replaced by a cheaper.
     fn is_current(&self, text: &str) -> bool;
 
     /// Makes the text to store.

@@ -29,6 +29,11 @@ impl KeyId {
         self.0.as_str()
     }
 
+    /// Returns a byte that spreads random ids evenly: their last character.
+    pub(crate) fn spread(&self) -> usize {
+        usize::from(self.0.as_bytes().last().copied().unwrap_or(0))
+    }
+
     /// Returns the style of the keys that carry this id; its length tells.
     #[must_use]
     pub fn style(&self) -> KeyStyle {

@@ -19,6 +19,7 @@ mod gate;
 mod import;
 mod improve;
 mod issue;
+mod issued;
 mod limit;
 mod lookup;
 mod owners;
@@ -26,6 +27,7 @@ mod prove;
 #[cfg(all(test, keyward_shuttle))]
 mod races;
 mod rejection;
+mod request;
 mod rotate;
 mod switch;
 mod trail;
@@ -53,14 +55,14 @@ pub use counters::ServiceCounters;
 pub use error::LifecycleError;
 pub use gate::FailureBudget;
 pub use import::ImportKey;
-pub use issue::{IssueKey, IssuedKey};
+pub use issued::IssuedKey;
 pub use limit::{LimitError, LimitPlan, UnknownTier};
 pub use lookup::Review;
 pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
+pub use request::IssueKey;
 pub use rotate::Rotation;
 pub use switch::Revoked;
-#[cfg(feature = "tower")]
 pub use update::{Field, UpdateKey};
 pub use verified::VerifiedKey;
 

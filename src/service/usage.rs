@@ -55,7 +55,7 @@ impl UsageLog {
         from: Option<IpAddr>,
     ) {
         // The id is random, so its last byte spreads as well as any hash of it.
-        let place = usize::from(id.as_str().bytes().last().unwrap_or(0)) % SHARDS;
+        let place = id.spread() % SHARDS;
         let Some(shard) = self.shards.get(place) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! The bounds of what the service stores.
 
-use super::issue::Expiry;
+use super::request::Expiry;
 use super::{Field, Inner, IssueKey, LifecycleError, UpdateKey};
 use crate::access::{Grant, Scope};
 use crate::time::Timestamp;

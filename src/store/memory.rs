@@ -67,9 +67,8 @@ impl MemoryStore {
 
     /// Ids are random, so their last character spreads them as well as any hash.
     fn shard(&self, id: &KeyId) -> Result<&RwLock<Shard>, StoreError> {
-        let last = usize::from(id.as_str().bytes().last().unwrap_or(0));
         self.shards
-            .get(last % SHARDS)
+            .get(id.spread() % SHARDS)
             .ok_or_else(|| StoreError::backend("memory", "no shards"))
     }
 

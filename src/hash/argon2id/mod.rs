@@ -46,6 +46,12 @@ struct Settings {
     lanes: u32,
 }
 
+impl Settings {
+    const fn at_least(self, other: Self) -> bool {
+        self.memory >= other.memory && self.passes >= other.passes && self.lanes == other.lanes
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Accepted {
     memory: RangeInclusive<u32>,
@@ -134,7 +140,8 @@ impl KeyHasher for Argon2id {
     }
 
     fn is_current(&self, text: &str) -> bool {
-        self.read(text).is_ok_and(|it| it.settings == self.own)
+        self.read(text)
+            .is_ok_and(|it| it.settings.at_least(self.own))
     }
 
     fn hash(

@@ -11,10 +11,10 @@ use crate::random::{RandomError, SecureRandom};
 use crate::sync::RwLock;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+#[cfg(all(test, keyward_shuttle))]
+mod races;
 mod shard;
 mod slot;
-#[cfg(all(test, keyward_shuttle))]
-mod tests;
 
 /// Remembers, for as long as the process lives, which secrets have passed the slow hash.
 ///

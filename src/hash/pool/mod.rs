@@ -13,7 +13,7 @@ mod flight;
 mod job;
 mod queue;
 #[cfg(all(test, keyward_shuttle))]
-mod tests;
+mod races;
 
 pub use self::exclusive::Exclusive;
 pub use self::flight::SingleFlight;
