@@ -138,8 +138,8 @@ impl Example {
     fn terminate(mut self) {
         let id = self.child.id().to_string();
         assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
+            Command::new("bash")
+                .args(["-c", &format!("kill -TERM {id}")])
                 .status()
                 .unwrap()
                 .success()

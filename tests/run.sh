@@ -18,6 +18,14 @@ need_rust() {
     }
 }
 
+# The end-to-end test runs the README's transcript, which speaks through curl.
+need_curl() {
+    command -v curl >/dev/null && return
+    say "installing curl"
+    if [ "$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq curl
+    else echo "curl is needed: apt-get install curl" >&2; exit 1; fi
+}
+
 need_nextest() {
     cargo nextest --version >/dev/null 2>&1 && return
     say "installing cargo-nextest"
@@ -42,6 +50,7 @@ run_clippy() {
 run_test() {
     say "tests: all features"
     need_nextest
+    need_curl
     cargo nextest run --all-features --no-fail-fast
     say "tests of the examples that implement a trait"
     cargo test --quiet --all-features --examples

@@ -52,6 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Last uses and audit events are written in batches; this writes the last ones.
     service.shutdown().await?;
+    let (hashes, events) = (service.hash_stats().done, service.audit_counters());
+    println!(
+        "ended; slow hashes: {hashes}, audit events written: {}, dropped: {}",
+        events.written, events.dropped
+    );
     Ok(())
 }
 
