@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use common::*;
 use keyward::BoxError;
 use keyward::audit::{AuditKind, Outcome};
-use keyward::key::{Environment, KeyFormat, OwnerId, Thumbprint};
+use keyward::key::{Environment, KeyFormat, OwnerId, TagKey, TagPolicy, TagRing, Thumbprint};
 use keyward::rate_limit::Quota;
 use keyward::service::{Face, FailureBudget, OwnerStatus, Rejection, RequestContext, VerifyError};
 use keyward::time::Clock as _;
@@ -438,4 +438,38 @@ async fn first_checks_of_a_key_that_is_guessed_at_wait_behind_the_others() {
         rig.hasher.gate().open();
         assert!(first.await.unwrap() && second.await.unwrap());
     }
+}
+
+#[tokio::test]
+async fn first_checks_under_a_retired_tag_key_wait_behind_the_others() {
+    let tag = |byte: u8| TagKey::new(&[byte; 32]).unwrap();
+    let format = |ring| {
+        let format = KeyFormat::builder().tags(TagPolicy::Required(ring));
+        format.build().unwrap()
+    };
+    let before = Rig::new(|it| it.format(format(TagRing::new(tag(1)))));
+    let ring = TagRing::new(tag(2)).with_retired(tag(1));
+    let rig = before.another(|it| it.format(format(ring)).hash_pool(pool(1, 8)));
+    let (busy, retired) = (rig.issue().await, before.issue().await);
+    rig.hasher.gate().close();
+    let verify = |key: &str| {
+        let (service, key) = (rig.service.clone(), key.to_owned());
+        tokio::spawn(async move {
+            let context = RequestContext::new();
+            service.verify(key.as_bytes(), &context).await.is_ok()
+        })
+    };
+    let first = verify(busy.key().expose());
+    wait_for_hashes(&rig, 2).await;
+    let second = verify(retired.key().expose());
+    let queued = || {
+        let stats = rig.service.hash_stats();
+        (stats.queued_trusted, stats.queued_doubtful)
+    };
+    while queued() == (0, 0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(queued(), (0, 1));
+    rig.hasher.gate().open();
+    assert!(first.await.unwrap() && second.await.unwrap());
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::fresh::Live;
 use super::{KeyService, Rejection, VerifyError};
 use crate::hash::{HashError, Lane, Overloaded, Plan, PoolError, ProofTag, SecretOrigin};
-use crate::key::{Credential, Generation, ParsedKey};
+use crate::key::{Credential, Generation, ParsedKey, TagStatus};
 use crate::time::Timestamp;
 
 /// What is known of a presented secret without a slow hash.
@@ -183,6 +183,10 @@ impl KeyService {
     }
 
     fn lane(&self, client: Option<IpAddr>, parsed: &ParsedKey<'_>, now: Timestamp) -> Lane {
+        // A retired tag key may be in other hands: whoever forges with it waits behind everybody else.
+        if parsed.tag() == TagStatus::Retired {
+            return Lane::Doubtful;
+        }
         match &self.inner.gate {
             Some(gate) if gate.suspicious(client, &parsed.id(), now) => Lane::Doubtful,
             Some(_) | None => Lane::Trusted,
