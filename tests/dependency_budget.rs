@@ -1,0 +1,77 @@
+//! What a service takes on with the crate: the core brings no HTTP, no database and no TLS.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, outside the functions the lint knows as tests"
+)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// The names of all crates that are linked with these features.
+fn linked(features: &str) -> BTreeSet<String> {
+    let arguments = ["tree", "--offline", "--edges", "normal", "--prefix", "none"];
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .args(["--no-default-features", "--features", features])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_core_brings_no_http_no_database_and_no_tls() {
+    let core = linked("");
+    for heavy in [
+        "axum",
+        "http",
+        "hyper",
+        "sqlx",
+        "libsqlite3-sys",
+        "rustls",
+        "openssl",
+        "tracing",
+    ] {
+        assert!(!core.contains(heavy), "{heavy} is in the core");
+    }
+    assert!(core.contains("bcrypt") && core.contains("argon2"));
+    assert!(core.len() <= 50, "the core links {} crates", core.len());
+}
+
+#[test]
+fn the_layers_bring_http_and_no_server() {
+    let tower = linked("tower");
+    assert!(tower.contains("http") && tower.contains("tower-service"));
+    for heavy in ["axum", "hyper", "sqlx", "tower"] {
+        assert!(
+            !tower.contains(heavy),
+            "{heavy} comes with the tower feature"
+        );
+    }
+}
+
+#[test]
+fn the_database_comes_alone() {
+    let sqlite = linked("sqlite");
+    assert!(sqlite.contains("libsqlite3-sys"));
+    for heavy in [
+        "axum",
+        "hyper",
+        "rustls",
+        "openssl",
+        "sqlx-postgres",
+        "sqlx-mysql",
+    ] {
+        assert!(
+            !sqlite.contains(heavy),
+            "{heavy} comes with the sqlite feature"
+        );
+    }
+}
