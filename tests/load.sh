@@ -63,4 +63,4 @@ kill -TERM "$server"
 wait "$server" || true
 echo "== p99 alone:  $(awk '$1=="99%"{print $2}' "$folder/alone")   beside the flood:  $(awk '$1=="99%"{print $2}' "$folder/beside")"
 # The first admin key, its first use, the load key, its first use: four slow hashes are all there should be.
-tail -n 1 "$folder/out"
+grep -o "ended;.*" "$folder/log"

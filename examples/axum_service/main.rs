@@ -53,9 +53,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Last uses and audit events are written in batches; this writes the last ones.
     service.shutdown().await?;
     let (hashes, events) = (service.hash_stats().done, service.audit_counters());
-    println!(
-        "ended; slow hashes: {hashes}, audit events written: {}, dropped: {}",
-        events.written, events.dropped
+    let (written, dropped) = (events.written, events.dropped);
+    tracing::info!(
+        "ended; slow hashes: {hashes}, audit events written: {written}, dropped: {dropped}"
     );
     Ok(())
 }
