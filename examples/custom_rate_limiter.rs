@@ -59,7 +59,10 @@ fn decide(stored: &mut Buckets, charges: &[Charge<'_>], mode: Mode, now: Timesta
             (_, 0) => debt.saturating_add(price),
             _ => debt,
         };
-        tried.insert(name, bucket.full_at(now, owed));
+        // Looking writes nothing, not even what a smaller quota makes of a debt.
+        if owed != debt {
+            tried.insert(name, bucket.full_at(now, owed));
+        }
         waits.push(wait);
     }
     let denied = waits.iter().any(|wait| *wait > 0);

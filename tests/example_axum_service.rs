@@ -41,11 +41,16 @@ fn binary() -> PathBuf {
 
 impl Example {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "keyward.audit.jsonl")
+    }
+
+    fn start_with(folder: &Path, trail: &str) -> Self {
         let mut child = Command::new(binary())
             .current_dir(folder)
             .env("KEYWARD_ADDR", "127.0.0.1:0")
             .env("RUST_LOG", "trace")
             .env_remove("KEYWARD_DB")
+            .env("KEYWARD_AUDIT", trail)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -281,7 +286,7 @@ fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
 fn rotates_with_a_grace_and_revokes_in_every_process() {
     let folder = folder();
     let here = Example::start(folder.path());
-    let there = Example::start(folder.path());
+    let there = Example::start_with(folder.path(), "there.audit.jsonl");
     assert!(
         there.admin.is_none(),
         "the second process printed an admin key"
@@ -495,5 +500,67 @@ fn runs_the_transcript_of_the_readme() {
     assert!(
         text.contains("429") && text.to_lowercase().contains("retry-after: 1"),
         "{text}"
+    );
+}
+
+#[test]
+fn reads_objects_only_and_shows_until_when_an_old_secret_works() {
+    let folder = folder();
+    let example = Example::start(folder.path());
+    let (id, key) = example.issue(&broker("mailer"));
+    let rotate = format!("/admin/keys/{id}/rotate");
+    let list = example.post(&rotate, example.admin(), &json!([]));
+    assert_eq!(list.status, 400, "{}", list.body);
+    assert_eq!(example.get("/v1/me", &key).status, 200);
+    let rotated = example.post(&rotate, example.admin(), &json!({"grace_seconds": 60}));
+    assert!(rotated.json()["previous_secret_ends_at"].is_string());
+    let empty = example.request("POST", &rotate, &[("X-API-Key", example.admin())], None);
+    assert_eq!(empty.status, 200, "without a body it rotates at once");
+    assert!(empty.json()["previous_secret_ends_at"].is_null());
+    let query = example.get("/admin/keys?limit=many", example.admin());
+    let path = example.get("/admin/keys/%ff%fe", example.admin());
+    assert_eq!((query.status, path.status), (422, 404));
+    for answer in [list, query, path] {
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/problem+json")
+        );
+    }
+}
+
+#[test]
+fn makes_another_admin_key_when_none_is_left_and_logs_why_it_cannot_start() {
+    let folder = folder();
+    let first = Example::start(folder.path());
+    let admin = first.admin().to_owned();
+    let id = first.get("/v1/me", &admin).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let revoked = first.post(
+        &format!("/admin/keys/{id}/revoke"),
+        &admin,
+        &json!({"reason": "lost"}),
+    );
+    assert_eq!(revoked.status, 200);
+    first.terminate();
+    let second = Example::start(folder.path());
+    assert_eq!(second.get("/v1/me", &admin).status, 401);
+    assert_eq!(second.get("/admin/keys", second.admin()).status, 200);
+
+    let output = Command::new(binary())
+        .current_dir(folder.path())
+        .env("KEYWARD_ADDR", &second.address)
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(
+        log.contains(&second.address) && log.contains("in use"),
+        "{log}"
+    );
+    assert!(
+        output.stdout.is_empty(),
+        "a key was shown by a service that does not run"
     );
 }

@@ -494,3 +494,30 @@ async fn a_record_that_is_gone_between_two_reads_is_unknown() {
     rig.hasher.gate().open();
     assert_eq!(rejection(verifying.await.unwrap()), Rejection::UnknownKey);
 }
+
+#[tokio::test]
+async fn an_outage_is_told_to_the_application_with_its_cause() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let rig = Rig::new(|it| {
+        it.report_outages(move |operation, error| {
+            let cause = error.source().map(ToString::to_string);
+            log.lock().unwrap().push((operation, cause));
+        })
+    });
+    let issued = rig.issue().await;
+    rig.store.fail(Call::Find, 1);
+    assert!(matches!(
+        rig.verify(issued.key().expose()).await,
+        Err(VerifyError::Unavailable(_))
+    ));
+    let told = seen.lock().unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, "verify");
+    assert!(
+        told[0]
+            .1
+            .as_ref()
+            .is_some_and(|cause| cause.contains("unavailable"))
+    );
+}

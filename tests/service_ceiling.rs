@@ -17,9 +17,10 @@ use common::*;
 use keyward::access::{Grant, TenantBinding};
 use keyward::audit::{AuditKind, Detail, Outcome};
 use keyward::hash::DigestText;
-use keyward::key::{Environment, KeyFormat, KeyId};
+use keyward::key::{Environment, KeyFormat, KeyId, Thumbprint, TierOverride};
 use keyward::service::{
-    Actor, Field, ImportKey, IssueKey, IssuedKey, LifecycleError, Review, Rotation, UpdateKey,
+    Actor, Field, ImportKey, IssueKey, IssuedKey, LifecycleError, RequestContext, Review, Rotation,
+    UpdateKey,
 };
 use keyward::store::{KeyStore as _, ListKeys};
 use keyward::time::Clock as _;
@@ -446,4 +447,104 @@ async fn an_acting_key_is_named_in_the_record_and_in_the_trail() {
     assert_eq!(events.last().unwrap().actor().unwrap().as_str(), name);
     let stored = rig.store.find(&issued.record().id).await.unwrap();
     assert!(stored.is_some());
+}
+
+#[tokio::test]
+async fn a_certificate_bound_key_issues_keys_of_the_same_certificate_only() {
+    let rig = rig();
+    let own = Thumbprint::new([7; 32]);
+    let key = rig
+        .issue_as(child(role("keys")).with_certificate(own))
+        .await;
+    let context = RequestContext::new().with_certificate(own);
+    let key = rig.verify_with(key.key().expose(), &context).await.unwrap();
+    let actor = Actor::key(&key).unwrap();
+    let issue = async |request| rig.service.issue(&actor, request).await;
+    let small = || child(scopes(&["leads:read"]));
+    assert!(issue(small().with_certificate(own)).await.is_ok());
+    assert_eq!(kind(issue(small()).await), Kind::Exceeds("certificate"));
+    let other = small().with_certificate(Thumbprint::new([8; 32]));
+    assert_eq!(kind(issue(other).await), Kind::Exceeds("certificate"));
+}
+
+#[tokio::test]
+async fn only_who_reaches_every_tenant_hands_out_a_faster_tier() {
+    let rig = rig();
+    let pro = rig.issue_as(child(role("keys")).with_tier("pro")).await;
+    let actor = rig.acting(&pro).await;
+    let small = || child(scopes(&["leads:read"]));
+    for (tier, allowed) in [("starter", true), ("pro", true), ("enterprise", false)] {
+        let issued = rig.service.issue(&actor, small().with_tier(tier)).await;
+        match allowed {
+            true => assert!(issued.is_ok(), "{tier}"),
+            false => assert_eq!(kind(issued), Kind::Exceeds("tier")),
+        }
+    }
+    let slow = rig.service.issue(&actor, small()).await.unwrap();
+    let until = rig.clock.now().saturating_add(HOUR);
+    let faster =
+        UpdateKey::new().with_tier_override(Field::Set(TierOverride::new("enterprise", until)));
+    let updated = rig.service.update(&actor, &slow.record().id, faster).await;
+    assert_eq!(kind(updated), Kind::Exceeds("tier"));
+
+    let root = request_with(role("root")).with_tenant(TenantBinding::Platform);
+    let root = rig.issue_as(root).await;
+    let root = rig.acting(&root).await;
+    let fast = rig
+        .service
+        .issue(&root, small().with_tier("enterprise"))
+        .await;
+    assert!(fast.is_ok());
+}
+
+#[tokio::test]
+async fn an_outgoing_secret_does_not_make_its_own_successor() {
+    let rig = rig();
+    let (_, old) = boss(&rig).await;
+    let id = old.record().id;
+    let new = rig
+        .service
+        .rotate(&admin(), &id, Rotation::Grace(HOUR))
+        .await
+        .unwrap();
+    let outgoing = rig.acting(&old).await;
+    let taken = rig.service.rotate(&outgoing, &id, Rotation::AtOnce).await;
+    assert_eq!(
+        kind(taken),
+        Kind::Exceeds("successor of an outgoing secret")
+    );
+    assert!(rig.accepts(new.key().expose()).await);
+    let current = rig.acting(&new).await;
+    assert!(
+        rig.service
+            .rotate(&current, &id, Rotation::AtOnce)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn the_trail_says_what_was_handed_out_and_by_which_secret() {
+    let rig = rig();
+    let (actor, _) = boss(&rig).await;
+    let request = child(scopes(&["leads:read", "leads:write"]))
+        .with_tier("starter")
+        .with_lifetime(HOUR)
+        .with_networks("10.0.0.0/8".parse().unwrap())
+        .with_justification("ticket 7");
+    let _ = rig.service.issue(&actor, request).await.unwrap();
+    let events = rig.events().await;
+    let created = events.last().unwrap();
+    assert_eq!(created.kind(), AuditKind::KeyCreated);
+    let ends = rig.clock.now().saturating_add(HOUR).to_string();
+    for (name, wanted) in [
+        ("scopes", "leads:read leads:write"),
+        ("tier", "starter"),
+        ("expires_at", ends.as_str()),
+        ("networks", "10.0.0.0/8"),
+        ("justification", "ticket 7"),
+    ] {
+        assert_eq!(created.detail(name), Some(&Detail::from(wanted)), "{name}");
+    }
+    assert_eq!(created.detail("actor_generation"), Some(&Detail::Number(1)));
 }

@@ -101,14 +101,6 @@ async fn refuses_to_issue_what_breaks_a_bound() {
 }
 
 #[tokio::test]
-async fn an_endless_lifetime_is_no_past_one() {
-    let rig = rig();
-    let issued = rig.issue_as(request().with_lifetime(Duration::MAX)).await;
-    assert_eq!(issued.record().expires_at, Some(Timestamp::MAX));
-    assert!(rig.accepts(issued.key().expose()).await);
-}
-
-#[tokio::test]
 async fn holds_an_owner_to_the_limit_of_active_keys() {
     let rig = rig();
     let limited = || request().with_owner_limit(2);
@@ -607,4 +599,33 @@ async fn a_disable_beats_a_verification_that_is_in_flight() {
     rig.hasher.gate().open();
     assert_eq!(rejection(in_flight.await.unwrap()), Rejection::Disabled);
     assert!(rig.record(&id).await.disabled);
+}
+
+#[tokio::test]
+async fn an_expiry_that_no_calendar_can_write_is_refused() {
+    let rig = rig();
+    let last = Timestamp::from_secs(253_402_207_200);
+    let beyond = Timestamp::from_micros(last.as_micros() + 1);
+    let refused = rig
+        .service
+        .issue(&admin(), request().with_expiry(beyond))
+        .await;
+    assert!(matches!(
+        refused,
+        Err(LifecycleError::Invalid {
+            field: "expiry",
+            ..
+        })
+    ));
+    let endless = request().with_lifetime(Duration::MAX);
+    assert!(rig.service.issue(&admin(), endless).await.is_err());
+    let issued = rig
+        .service
+        .issue(&admin(), request().with_expiry(last))
+        .await
+        .unwrap();
+    assert_eq!(
+        issued.record().expires_at.unwrap().to_string(),
+        "9999-12-30T22:00:00.000000Z"
+    );
 }

@@ -473,3 +473,55 @@ async fn first_checks_under_a_retired_tag_key_wait_behind_the_others() {
     rig.hasher.gate().open();
     assert!(first.await.unwrap() && second.await.unwrap());
 }
+
+#[tokio::test]
+async fn a_blocked_address_learns_nothing_of_the_ids_that_are_in_use() {
+    let rig = Rig::new(|it| it.failure_budget(budget(1, 100)));
+    let keys = [rig.issue().await, rig.issue().await, rig.issue().await];
+    for key in &keys {
+        assert!(
+            rig.verify_from(key.key().expose(), "192.0.2.9")
+                .await
+                .is_ok()
+        );
+    }
+    let id = |place: usize| keys[place].record().id;
+    rig.service.disable(&admin(), &id(1)).await.unwrap();
+    let unknown = known_key("a1B2c3D4e5F6", &"S".repeat(43));
+    rejection(rig.verify_from(&unknown, "192.0.2.1").await);
+
+    let hashes = rig.hasher.verifications();
+    let mut guesses = vec![unknown];
+    for key in &keys {
+        guesses.push(wrong_secret(key.key().expose(), false));
+        guesses.push(wrong_secret(key.key().expose(), true));
+    }
+    for guess in &guesses {
+        let refused = rejection(rig.verify_from(guess, "192.0.2.1").await);
+        assert!(
+            matches!(refused, Rejection::Throttled { .. }),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(
+        rig.hasher.verifications(),
+        hashes,
+        "a blocked guess was hashed"
+    );
+    let disabled = rejection(rig.verify_from(keys[1].key().expose(), "192.0.2.1").await);
+    assert!(matches!(disabled, Rejection::Throttled { .. }));
+    let good = rig.verify_from(keys[2].key().expose(), "192.0.2.1").await;
+    assert!(good.is_ok(), "a proven key is not held up");
+}
+
+#[tokio::test]
+async fn forgotten_proofs_are_paid_for_once_more() {
+    let rig = rig();
+    let issued = rig.issue().await;
+    assert!(rig.accepts(issued.key().expose()).await);
+    let hashes = rig.hasher.verifications();
+    rig.service.forget_proofs();
+    assert!(rig.accepts(issued.key().expose()).await);
+    assert!(rig.accepts(issued.key().expose()).await);
+    assert_eq!(rig.hasher.verifications(), hashes + 1);
+}

@@ -1,7 +1,8 @@
 //! Managing keys over HTTP. Every route needs `manage_keys`, and the acting key gives no more than it has.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::IntoResponse;
@@ -11,12 +12,14 @@ use keyward::http::Problem;
 use keyward::key::{KeyId, KeyRecord, Networks, Revocation};
 use keyward::service::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, Rotation};
 use keyward::store::{Cursor, ListKeys};
+use keyward::time::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-type View = serde_json::Map<String, Value>;
-type Body<T> = Result<Json<T>, JsonRejection>;
+type View = Map<String, Value>;
+type Id = Result<Path<String>, PathRejection>;
 /// A plaintext must not be kept by anything between here and its owner.
 const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
@@ -62,9 +65,9 @@ pub(crate) struct Filter {
 pub(crate) async fn issue(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    body: Body<NewKey>,
+    body: Bytes,
 ) -> Result<impl IntoResponse, Problem> {
-    let Json(wanted) = body.map_err(unreadable)?;
+    let wanted: NewKey = read(&body)?;
     let issued = service.issue(&actor(&key)?, wanted.into_request()?).await?;
     Ok((
         StatusCode::CREATED,
@@ -77,8 +80,9 @@ pub(crate) async fn issue(
 pub(crate) async fn list(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Query(filter): Query<Filter>,
+    filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
+    let Query(filter) = filter.map_err(|error| unprocessable(&error.body_text()))?;
     let page = service.list(&actor(&key)?, filter.into_query()?).await?;
     let keys: Vec<_> = page
         .records
@@ -92,9 +96,9 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Path(id): Path<String>,
+    id: Id,
 ) -> Result<Json<View>, Problem> {
-    let record = service.get(&actor(&key)?, &key_id(&id)?).await?;
+    let record = service.get(&actor(&key)?, &key_id(id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
@@ -102,10 +106,14 @@ pub(crate) async fn get(
 pub(crate) async fn rotate(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Path(id): Path<String>,
-    body: Option<Json<Rotate>>,
+    id: Id,
+    body: Bytes,
 ) -> Result<impl IntoResponse, Problem> {
-    let Json(wanted) = body.unwrap_or_default();
+    let wanted: Rotate = if body.is_empty() {
+        Rotate::default()
+    } else {
+        read(&body)?
+    };
     let grace = wanted.grace_seconds.map(Duration::from_secs);
     let rotation = match (wanted.until_first_use, grace) {
         (true, latest) => Rotation::UntilFirstUse(latest.unwrap_or(Rotation::USUAL_GRACE)),
@@ -113,7 +121,7 @@ pub(crate) async fn rotate(
         (false, None) => Rotation::AtOnce,
     };
     let rotated = service
-        .rotate(&actor(&key)?, &key_id(&id)?, rotation)
+        .rotate(&actor(&key)?, &key_id(id)?, rotation)
         .await?;
     Ok((NO_STORE, Json(with_plaintext(&service, &rotated))))
 }
@@ -122,12 +130,12 @@ pub(crate) async fn rotate(
 pub(crate) async fn revoke(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Path(id): Path<String>,
-    body: Body<Revoke>,
+    id: Id,
+    body: Bytes,
 ) -> Result<Json<View>, Problem> {
-    let Json(wanted) = body.map_err(unreadable)?;
+    let wanted: Revoke = read(&body)?;
     let revoked = service
-        .revoke(&actor(&key)?, &key_id(&id)?, &wanted.reason)
+        .revoke(&actor(&key)?, &key_id(id)?, &wanted.reason)
         .await?;
     let mut answer = view(&service, &revoked.record);
     // The key is dead either way; whoever revoked it must know if the trail has a gap.
@@ -139,9 +147,9 @@ pub(crate) async fn revoke(
 pub(crate) async fn disable(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Path(id): Path<String>,
+    id: Id,
 ) -> Result<Json<View>, Problem> {
-    let record = service.disable(&actor(&key)?, &key_id(&id)?).await?;
+    let record = service.disable(&actor(&key)?, &key_id(id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
@@ -149,9 +157,9 @@ pub(crate) async fn disable(
 pub(crate) async fn enable(
     State(service): State<KeyService>,
     key: VerifiedKey,
-    Path(id): Path<String>,
+    id: Id,
 ) -> Result<Json<View>, Problem> {
-    let record = service.enable(&actor(&key)?, &key_id(&id)?).await?;
+    let record = service.enable(&actor(&key)?, &key_id(id)?).await?;
     Ok(Json(view(&service, &record)))
 }
 
@@ -222,9 +230,18 @@ fn actor(key: &VerifiedKey) -> Result<Actor, Problem> {
 }
 
 /// An id that cannot be one does not exist.
-fn key_id(text: &str) -> Result<KeyId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::from(LifecycleError::NotFound))
+fn key_id(id: Id) -> Result<KeyId, Problem> {
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    id.ok_or_else(|| Problem::from(LifecycleError::NotFound))
+}
+
+/// Reads a JSON object, and nothing else that would fill the fields.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let unreadable = |error: serde_json::Error| {
+        Problem::new(StatusCode::BAD_REQUEST, "unreadable").with_detail(error.to_string())
+    };
+    let object: Map<String, Value> = serde_json::from_slice(body).map_err(unreadable)?;
+    serde_json::from_value(Value::Object(object)).map_err(|error| unprocessable(&error.to_string()))
 }
 
 fn binding(tenant: Option<&str>) -> Result<TenantBinding, Problem> {
@@ -255,18 +272,13 @@ fn unprocessable(detail: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").with_detail(detail)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn unreadable(rejection: JsonRejection) -> Problem {
-    Problem::new(rejection.status(), "unreadable").with_detail(rejection.body_text())
-}
-
 fn with_plaintext(service: &KeyService, issued: &IssuedKey) -> View {
     let mut answer = view(service, issued.record());
     answer.insert("key".to_owned(), json!(issued.key().expose()));
     answer
 }
 
-/// What is shown of a key: everything but its digests.
+/// What is shown of a key: its settings and its state, never a digest.
 fn view(service: &KeyService, record: &KeyRecord) -> View {
     let now = service.clock().now();
     let tenant = match &record.tenant {
@@ -291,6 +303,7 @@ fn view(service: &KeyService, record: &KeyRecord) -> View {
             "expires_at",
             json!(record.expires_at.map(|at| at.to_string())),
         ),
+        ("previous_secret_ends_at", json!(previous_end(record, now))),
         ("rotated_at", json!(record.current.created_at.to_string())),
         (
             "last_used_at",
@@ -310,4 +323,13 @@ fn view(service: &KeyService, record: &KeyRecord) -> View {
 
 fn end(revocation: &Revocation) -> Value {
     json!({ "at": revocation.at.to_string(), "by": revocation.by, "reason": revocation.reason })
+}
+
+/// Until when the secret before the current one still works, if it does.
+fn previous_end(record: &KeyRecord, now: Timestamp) -> Option<String> {
+    let previous = record
+        .previous
+        .as_ref()
+        .filter(|previous| previous.is_live(now))?;
+    previous.end.deadline().map(|at| at.to_string())
 }

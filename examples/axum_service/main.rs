@@ -7,7 +7,8 @@
 //! | variable | default | what it is |
 //! |---|---|---|
 //! | `KEYWARD_ADDR` | `127.0.0.1:8080` | where to listen; port 0 takes a free one |
-//! | `KEYWARD_DB` | `keyward.sqlite` | the database; the audit trail stands beside it, as `.audit.jsonl` |
+//! | `KEYWARD_DB` | `keyward.sqlite` | the database, which several processes may share |
+//! | `KEYWARD_AUDIT` | beside the database, as `.audit.jsonl` | the audit trail; each process needs one of its own |
 //! | `RUST_LOG` | `info` | what is logged to standard error |
 #![allow(
     clippy::print_stdout,
@@ -19,31 +20,47 @@ mod api;
 mod policy;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use keyward::access::{Grant, TenantBinding};
 use keyward::audit::JsonLinesSink;
-use keyward::service::{Actor, IssueKey, KeyService};
+use keyward::service::{Actor, IssueKey, KeyService, Review};
 use keyward::store::{ListKeys, SqliteStore};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", with_causes(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
 
+async fn run() -> Result<(), Box<dyn Error>> {
     let database = PathBuf::from(setting("KEYWARD_DB", "keyward.sqlite"));
-    let service = open(&database).await?;
+    let trail = std::env::var_os("KEYWARD_AUDIT").map(PathBuf::from);
+    let trail = trail.unwrap_or_else(|| database.with_extension("audit.jsonl"));
+    let address = setting("KEYWARD_ADDR", "127.0.0.1:8080");
+
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(at("cannot listen on", &address))?;
+    let service = open(&database, &trail).await?;
     if let Some(key) = first_admin_key(&service).await? {
         println!("admin key, shown this once: {key}");
     }
-
-    let listener = TcpListener::bind(setting("KEYWARD_ADDR", "127.0.0.1:8080")).await?;
     println!("listening on http://{}", listener.local_addr()?);
     let app = api::router(&service)?.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
@@ -64,38 +81,65 @@ fn setting(name: &str, default: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| default.to_owned())
 }
 
-async fn open(database: &Path) -> Result<KeyService, Box<dyn Error>> {
-    let store = SqliteStore::open(database).await?;
-    let trail = JsonLinesSink::open(database.with_extension("audit.jsonl")).await?;
+async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error>> {
+    let store = SqliteStore::open(database).await;
+    let store = store.map_err(at("cannot open the database", database.display()))?;
+    let sink = JsonLinesSink::open(trail).await;
+    let sink = sink.map_err(at("cannot open the audit trail", trail.display()))?;
     Ok(KeyService::builder(store)
         .policy(policy::roles()?)
         .limits(policy::limits()?)
-        .audit(trail)
+        .audit(sink)
+        // Clients only hear "try later"; the operator must hear why.
+        .report_outages(|operation, error| tracing::error!("{operation}: {}", with_causes(error)))
         .build()?)
 }
 
-/// Issues an admin key if the database holds no key at all, and returns its plaintext to be shown once.
+/// Issues an admin key if no active key can manage others, and returns its plaintext to be shown once.
 ///
-/// There is no default key and none is left behind: whoever loses this one stops the service and starts it on a database
-/// without keys, or issues another with an actor of the application's own.
+/// There is no default key and none is left behind. Whoever loses the last one, or disables or revokes it, starts the
+/// service again: who can do that can read and write the database anyway.
 async fn first_admin_key(service: &KeyService) -> Result<Option<String>, Box<dyn Error>> {
     let bootstrap = Actor::system("bootstrap")?;
-    let any = service
-        .list(&bootstrap, ListKeys::new().with_limit(1))
-        .await?;
-    if !any.records.is_empty() {
-        return Ok(None);
+    let mut query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
+    loop {
+        let page = service
+            .review(&bootstrap, &Review::AdminKeys, query.clone())
+            .await?;
+        if !page.records.is_empty() {
+            return Ok(None);
+        }
+        match page.next {
+            Some(next) => query = query.with_after(next),
+            None => break,
+        }
     }
     let request = IssueKey::new(
         "operator".parse()?,
-        "first admin key",
+        "admin key",
         Grant::Role("admin".parse()?),
     )
     .with_tenant(TenantBinding::Platform)
     .with_tier("enterprise")
-    .with_justification("made by the service at its first start");
+    .with_justification("made by the service at a start without an admin key");
     let issued = service.issue(&bootstrap, request).await?;
     Ok(Some(issued.key().expose().to_owned()))
+}
+
+/// Says what was being done, and to what.
+fn at<E: Error>(what: &str, which: impl Display) -> impl FnOnce(E) -> Box<dyn Error> {
+    move |error| format!("{what} `{which}`: {}", with_causes(&error)).into()
+}
+
+/// An error's own words, and those of its causes.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Ends with Ctrl-C and, where there is one, SIGTERM.

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use super::{LifecycleError, VerifiedKey};
+use super::{LifecycleError, LimitPlan, VerifiedKey};
 use crate::access::{
     AccessPolicy, Permission, Requirement, Role, Subject, Target, TenantBinding, TenantId,
     TenantReach,
 };
-use crate::key::{ActorRef, Environment, FactError, KeyRecord, Networks};
+use crate::key::{ActorRef, Environment, FactError, KeyRecord, Networks, Thumbprint};
 use crate::time::Timestamp;
 
 /// Who performs a life-cycle operation.
@@ -32,6 +32,9 @@ pub(super) struct Reach<'a> {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) networks: Option<&'a Networks>,
     pub(super) environment: Environment,
+    pub(super) certificate: Option<Thumbprint>,
+    /// The key's own tier, and the one that overrides it for a time.
+    pub(super) tiers: [Option<&'a str>; 2],
 }
 
 impl<'a> Reach<'a> {
@@ -41,6 +44,11 @@ impl<'a> Reach<'a> {
             expires_at: record.expires_at,
             networks: record.networks.as_ref(),
             environment: record.environment,
+            certificate: record.certificate,
+            tiers: [
+                record.tier.as_deref(),
+                record.tier_override.as_ref().map(|it| it.tier.as_str()),
+            ],
         }
     }
 }
@@ -147,6 +155,19 @@ impl Actor {
         }
     }
 
+    /// Only a key's current secret makes the next one: whoever still holds the outgoing one during its grace must not
+    /// take the key over with it.
+    pub(super) fn check_successor(&self, record: &KeyRecord) -> Result<(), LifecycleError> {
+        match &self.key {
+            Some(own) if own.id() == record.id && own.generation() != record.current.generation => {
+                Err(LifecycleError::ExceedsActor {
+                    what: "successor of an outgoing secret",
+                })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A key needs the managing permission; the tenant rule is applied to each record it touches.
     pub(super) fn may_manage(
         &self,
@@ -202,6 +223,7 @@ impl Actor {
     pub(super) fn encloses(
         &self,
         policy: &AccessPolicy,
+        limits: &LimitPlan,
         child: &Reach<'_>,
     ) -> Result<(), LifecycleError> {
         let Some(own) = self.record() else {
@@ -223,6 +245,15 @@ impl Actor {
         }
         if own.environment != child.environment {
             return exceeds("environment");
+        }
+        if own.certificate.is_some() && own.certificate != child.certificate {
+            return exceeds("certificate");
+        }
+        // Whoever reaches every tenant sells the tiers; the others may not hand out a faster one than their own.
+        if !matches!(self.view(policy), View::Everything)
+            && !limits.encloses(own.tier.as_deref(), child.tiers)
+        {
+            return exceeds("tier");
         }
         Ok(())
     }

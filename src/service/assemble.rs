@@ -122,6 +122,7 @@ impl KeyServiceBuilder {
             gate: gate.map(|budget| FailureGate::new(MemoryRateLimiter::new(), budget)),
             trail: Trail::new(recorder),
             owners: self.owners,
+            outages: self.outages,
             clock: self.clock,
             random: self.random,
             usage: UsageLog::new(),

@@ -1,7 +1,9 @@
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::FailureBudget;
+use super::outage::OutageReporter;
 use super::{LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditRecorder, AuditSink};
@@ -57,6 +59,7 @@ pub struct KeyServiceBuilder {
     pub(super) recorder: Option<AuditRecorder>,
     pub(super) sink: Option<Arc<dyn AuditSink>>,
     pub(super) owners: Option<Arc<dyn OwnerStatus>>,
+    pub(super) outages: OutageReporter,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn SecureRandom>,
     pub(super) usage_interval: Duration,
@@ -82,6 +85,7 @@ impl KeyServiceBuilder {
             recorder: None,
             sink: None,
             owners: None,
+            outages: OutageReporter::default(),
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom::new()),
             usage_interval: USAGE_INTERVAL,
@@ -163,6 +167,17 @@ impl KeyServiceBuilder {
     /// Sets the hook that tells whether an owner is still welcome; none otherwise.
     pub fn owner_status(mut self, owners: impl OwnerStatus) -> Self {
         self.owners = Some(Arc::new(owners));
+        self
+    }
+
+    /// Calls `report` whenever a store, sink, limiter or hook is out of order, with the operation (`verify`, `limit`,
+    /// `usage`, `change`, `issue`) and the error and its causes. Clients only hear "try later", so this is where an operator
+    /// sees why. It is called on the request path: log, and return.
+    pub fn report_outages(
+        mut self,
+        report: impl Fn(&'static str, &(dyn Error + 'static)) + Send + Sync + 'static,
+    ) -> Self {
+        self.outages = OutageReporter::new(report);
         self
     }
 

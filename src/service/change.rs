@@ -123,11 +123,17 @@ impl KeyService {
         let now = self.inner.clock.now();
         let mut trail = Trail::Unwritten;
         let outcome = self.attempt(change, &decide, now, &mut trail).await;
+        if let Err(error) = &outcome {
+            self.report_if_outage("change", error);
+        }
         match (outcome, trail) {
-            (Ok(done), Trail::Missing(error)) => Ok(Changed {
-                record: done.record,
-                unaudited: Some(error),
-            }),
+            (Ok(done), Trail::Missing(error)) => {
+                self.report_outage("audit", &error);
+                Ok(Changed {
+                    record: done.record,
+                    unaudited: Some(error),
+                })
+            }
             (Ok(done), Trail::Written(announced)) => {
                 if !done.stored {
                     let error = LifecycleError::Contended;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
+use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, trail, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
@@ -62,7 +62,10 @@ impl KeyService {
                     return Ok(IssuedKey::new(generated.into_plaintext(), hint, record));
                 }
                 Err(StoreFailure::AlreadyExists) => {}
-                Err(StoreFailure::Other(error)) => return Err(error),
+                Err(StoreFailure::Other(error)) => {
+                    self.report_if_outage("issue", &error);
+                    return Err(error);
+                }
             }
         }
         Err(LifecycleError::unavailable(
@@ -82,7 +85,11 @@ impl KeyService {
         let outcome = match self.admit(actor).await {
             Ok(actor) => {
                 let environment = self.inner.format.environment();
-                actor.encloses(&self.inner.policy, &request.reach(environment, now))
+                actor.encloses(
+                    &self.inner.policy,
+                    &self.inner.limits,
+                    &request.reach(environment, now),
+                )
             }
             Err(error) => Err(error),
         };
@@ -157,7 +164,7 @@ impl KeyService {
         let recorded = self
             .inner
             .trail
-            .record(kind, actor, &record, now, &[])
+            .record(kind, actor, &record, now, &trail::granted(&record))
             .await;
         recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;
         let mut insert = InsertKey::new(record.clone());

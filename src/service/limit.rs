@@ -96,6 +96,21 @@ impl LimitPlan {
         self.tiers.get(name)
     }
 
+    /// Returns whether a key in tier `own` may hand out keys in these: for each quota of its own one that is no larger
+    /// and refills no faster.
+    pub(super) fn encloses(&self, own: Option<&str>, child: [Option<&str>; 2]) -> bool {
+        let named = |name: Option<&str>| name.map_or(Some(&self.default_tier), |it| self.tier(it));
+        let [usual, meanwhile] = child;
+        let Some(own) = named(own) else { return false };
+        let wanted = [
+            named(usual),
+            meanwhile.map_or(Some(own), |it| self.tier(it)),
+        ];
+        wanted
+            .into_iter()
+            .all(|tier| tier.is_some_and(|tier| is_slower(tier, own)))
+    }
+
     /// Returns how many quotas can meet in one request.
     pub(super) fn most_charges(&self) -> usize {
         let widest = self
@@ -110,6 +125,15 @@ impl LimitPlan {
     }
 }
 
+/// Whether everything that `tier` admits, `other` admits.
+fn is_slower(tier: &Tier, other: &Tier) -> bool {
+    other.quotas().iter().all(|wide| {
+        let same = |narrow: &&Quota| narrow.bucket_label() == wide.bucket_label();
+        let narrow = tier.quotas().iter().find(same);
+        narrow.is_some_and(|it| it.burst() <= wide.burst() && it.interval() >= wide.interval())
+    })
+}
+
 impl KeyService {
     /// Holds a request of a verified key to every limit that applies, and charges all of them or none.
     ///
@@ -120,12 +144,9 @@ impl KeyService {
     ///
     /// [`LimitError`] when nothing could be decided; the request must then not be served.
     pub async fn limit(&self, key: &VerifiedKey, cost: u32) -> Result<RateDecision, LimitError> {
-        self.decide_limit(
-            key,
-            cost,
-            if cost == 0 { Mode::Peek } else { Mode::Consume },
-        )
-        .await
+        let mode = if cost == 0 { Mode::Peek } else { Mode::Consume };
+        let decision = self.decide_limit(key, cost, mode).await;
+        decision.inspect_err(|error| self.report_outage("limit", error))
     }
 
     /// Gives back what a request was charged, when it turned out not to count.

@@ -22,6 +22,7 @@ mod issue;
 mod issued;
 mod limit;
 mod lookup;
+mod outage;
 mod owners;
 mod prove;
 #[cfg(all(test, keyward_shuttle))]
@@ -102,6 +103,7 @@ struct Inner {
     gate: Option<gate::FailureGate>,
     trail: trail::Trail,
     owners: Option<Arc<dyn OwnerStatus>>,
+    outages: outage::OutageReporter,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
     usage: usage::UsageLog,
@@ -186,6 +188,12 @@ impl KeyService {
         self.inner.proofs.stats()
     }
 
+    /// Forgets every proof, so that each key pays its hash, or its stored proof, once more: after a pepper was taken out
+    /// of service, say. Nothing depends on it but time.
+    pub fn forget_proofs(&self) {
+        self.inner.proofs.forget_all();
+    }
+
     /// Writes the last uses noted so far.
     ///
     /// # Errors
@@ -196,11 +204,11 @@ impl KeyService {
     ///
     /// What was not written when the future is dropped is kept for the next time.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
-        self.inner
-            .usage
-            .flush(&self.inner.store)
-            .await
-            .inspect_err(|_| self.inner.counters.usage_write_failed())
+        let written = self.inner.usage.flush(&self.inner.store).await;
+        written.inspect_err(|error| {
+            self.inner.counters.usage_write_failed();
+            self.report_outage("usage", error);
+        })
     }
 
     /// Writes everything that is still in memory: last uses and audit events. The trail is closed afterwards, and a

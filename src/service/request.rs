@@ -150,6 +150,8 @@ impl IssueKey {
             expires_at: self.expiry.moment(now),
             networks: self.networks.as_ref(),
             environment,
+            certificate: self.certificate,
+            tiers: [self.tier.as_deref(), None],
         }
     }
 

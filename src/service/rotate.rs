@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::actor::Reach;
 use super::change::{Change, Decision};
-use super::{Actor, IssuedKey, KeyService, LifecycleError};
+use super::{Actor, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord, KeyStatus};
 use crate::time::Timestamp;
@@ -44,6 +44,13 @@ impl Rotation {
         }
     }
 
+    const fn wait(self) -> Duration {
+        match self {
+            Self::AtOnce => Duration::ZERO,
+            Self::Grace(wait) | Self::UntilFirstUse(wait) => wait,
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::AtOnce => "at_once",
@@ -64,7 +71,7 @@ impl KeyService {
     /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
     ///   [`LifecycleError::ExceedsActor`]: the actor may not;
     /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;
-    /// * [`LifecycleError::Invalid`]: the key belongs to another environment than this service, or has a style that its
+    /// * [`LifecycleError::Invalid`]: a wait of more than a year; or the key belongs to another environment than this service, or has a style that its
     ///   format does not accept: what would be made of it, it would refuse;
     /// * [`LifecycleError::Contended`]: it was rotated meanwhile;
     /// * [`LifecycleError::Audit`], [`LifecycleError::Overloaded`], [`LifecycleError::Unavailable`]: out of order.
@@ -78,6 +85,7 @@ impl KeyService {
         id: &KeyId,
         rotation: Rotation,
     ) -> Result<IssuedKey, LifecycleError> {
+        validate::grace(rotation.wait())?;
         let before = self.rotatable(actor, id).await?;
         let generated = self.inner.format.generate_for(*id, &*self.inner.random);
         let generated = generated.map_err(LifecycleError::unavailable)?;
@@ -92,12 +100,15 @@ impl KeyService {
                         return Err(LifecycleError::Contended);
                     }
                     check_rotatable(record, now)?;
-                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
-                    let details = vec![("rotation", rotation.name().to_owned())];
-                    Ok(Decision::Change(
-                        Box::new(rotated(record, &fresh, rotation, now)),
-                        details,
-                    ))
+                    actor.check_successor(record)?;
+                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
+                    let next = rotated(record, &fresh, rotation, now);
+                    let mut details = vec![("rotation", rotation.name().to_owned())];
+                    let ends = next.previous.as_ref().and_then(|old| old.end.deadline());
+                    if let Some(ends) = ends.filter(|_| rotation != Rotation::AtOnce) {
+                        details.push(("previous_ends_at", ends.to_string()));
+                    }
+                    Ok(Decision::Change(Box::new(next), details))
                 },
             )
             .await?;
@@ -115,8 +126,9 @@ impl KeyService {
             let actor = self.admit(actor).await?;
             let record = self.visible(&actor, id).await?;
             check_rotatable(&record, self.inner.clock.now())?;
+            actor.check_successor(&record)?;
             self.check_own_format(id, &record.environment)?;
-            actor.encloses(&self.inner.policy, &Reach::of(&record))?;
+            actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&record))?;
             Ok(record)
         };
         let outcome = check.await;

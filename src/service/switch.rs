@@ -114,7 +114,7 @@ impl KeyService {
                 // Switching off needs no ceiling; switching on hands out what the key can do.
                 if !off {
                     actor.check_other(record)?;
-                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
+                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
                 }
                 let mut next = record.clone();
                 next.disabled = off;

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
-use crate::access::{DenyReason, Requirement, TenantBinding};
+use crate::access::{DenyReason, Requirement, Scope, TenantBinding};
 use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
-use crate::key::{KeyId, KeyRecord};
+use crate::key::{KeyId, KeyRecord, Networks};
 use crate::rate_limit::RateDecision;
 use crate::time::Timestamp;
 
@@ -234,6 +234,31 @@ pub(super) fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
     event
 }
 
+/// What a key may do and for how long, for the event that hands it out. Long lists are cut by the event.
+pub(super) fn granted(record: &KeyRecord) -> Vec<(&'static str, String)> {
+    let scopes = |list: &[Scope]| list.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+    let networks = |list: &Networks| {
+        let texts: Vec<_> = list.as_slice().iter().map(ToString::to_string).collect();
+        texts.join(" ")
+    };
+    let facts = [
+        ("scopes", record.grant.scopes().map(scopes)),
+        (
+            "denied",
+            Some(scopes(&record.denied)).filter(|it| !it.is_empty()),
+        ),
+        ("tier", record.tier.clone()),
+        ("expires_at", record.expires_at.map(|at| at.to_string())),
+        ("networks", record.networks.as_ref().map(networks)),
+        ("certificate", record.certificate.map(|it| it.to_string())),
+        ("justification", record.justification.clone()),
+    ];
+    facts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
 fn life_cycle(
     kind: AuditKind,
     actor: &Actor,
@@ -244,7 +269,8 @@ fn life_cycle(
     let mut event =
         of_record(AuditEvent::new(kind, now), record).with_actor(actor.audit_reference());
     if let Some(key) = actor.verified_key() {
-        event = of_request(event, key.client(), key.request_id(), key.user_agent());
+        event = of_request(event, key.client(), key.request_id(), key.user_agent())
+            .with_detail("actor_generation", u64::from(key.generation().number()));
     }
     for (name, value) in details {
         event = event.with_detail(*name, value.clone());

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::actor::Reach;
 use super::change::{Change, Decision};
-use super::{Actor, KeyService, LifecycleError, validate};
+use super::{Actor, KeyService, LifecycleError, trail, validate};
 use crate::access::{Grant, Scope, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, Metadata, Networks, Thumbprint, TierOverride};
@@ -169,17 +169,16 @@ impl KeyService {
                 |actor, record, now| {
                     check_updatable(actor, record, now)?;
                     // The key as it is must lie inside the actor's as well, or a stronger key could be bent by a weaker one.
-                    actor.encloses(&self.inner.policy, &Reach::of(record))?;
+                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
                     let next = update.apply(record);
                     let fields = UpdateKey::differences(record, &next);
                     if fields.is_empty() {
                         return Ok(Decision::Nothing);
                     }
-                    actor.encloses(&self.inner.policy, &Reach::of(&next))?;
-                    Ok(Decision::Change(
-                        Box::new(next),
-                        vec![("fields", fields.join(" "))],
-                    ))
+                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&next))?;
+                    let mut details = vec![("fields", fields.join(" "))];
+                    details.extend(trail::granted(&next));
+                    Ok(Decision::Change(Box::new(next), details))
                 },
             )
             .await?;

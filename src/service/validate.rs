@@ -1,5 +1,7 @@
 //! The bounds of what the service stores.
 
+use std::time::Duration;
+
 use super::request::Expiry;
 use super::{Field, Inner, IssueKey, LifecycleError, UpdateKey};
 use crate::access::{Grant, Scope};
@@ -9,6 +11,10 @@ use crate::time::Timestamp;
 const NAME: usize = 255;
 /// A description, a justification, a reason: a paragraph.
 pub(super) const LONG_TEXT: usize = 1024;
+/// 9999-12-30T22:00:00Z, the last moment that RFC 3339 can write in every time zone. Later means "never": say that.
+const LATEST: Timestamp = Timestamp::from_secs(253_402_207_200);
+/// A year. An old secret that is to live longer than that is not being rotated out.
+const LONGEST_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 pub(super) fn text(
     field: &'static str,
@@ -82,6 +88,13 @@ pub(super) fn update(
     }
 }
 
+pub(super) fn grace(wait: Duration) -> Result<(), LifecycleError> {
+    if wait > LONGEST_GRACE {
+        return Err(LifecycleError::invalid("grace", "is longer than a year"));
+    }
+    Ok(())
+}
+
 fn optional(field: &'static str, value: Option<&str>) -> Result<(), LifecycleError> {
     value.map_or(Ok(()), |value| text(field, value, 0, LONG_TEXT))
 }
@@ -134,6 +147,9 @@ fn in_future(
 ) -> Result<(), LifecycleError> {
     if moment.is_some_and(|moment| moment <= now) {
         return Err(LifecycleError::invalid(field, "lies in the past"));
+    }
+    if moment.is_some_and(|moment| moment > LATEST) {
+        return Err(LifecycleError::invalid(field, "lies beyond the year 9999"));
     }
     Ok(())
 }

@@ -113,10 +113,11 @@ impl KeyService {
                 id: None,
                 record: None,
             })?;
-        let id = parsed.id();
-        self.pass_gate(&id, context.client(), now)?;
-        let live = self.read_and_judge(&parsed, now).await?;
-        let proved = self.prove(live, &parsed, context.client(), now).await?;
+        let blocked = self.pass_gate(&parsed.id(), context.client(), now)?;
+        let proved = match blocked {
+            None => self.look_up(&parsed, context.client(), now).await?,
+            Some(throttled) => self.look_up_proven(&parsed, throttled, now).await?,
+        };
         let record = proved.live.into_record();
         self.check_bindings(&record, context).await?;
         self.end_predecessor(&record, proved.generation, proved.at)
@@ -129,16 +130,62 @@ impl KeyService {
         ))
     }
 
-    /// SECURITY: a proven key is never held up here, so that nobody can lock its owner out by failing.
-    fn pass_gate(&self, id: &KeyId, client: Option<IpAddr>, now: Timestamp) -> Result<(), Refused> {
+    /// Says whether the address has failed too often. It is then refused at once, unless its key was proved to this
+    /// process before.
+    fn pass_gate(
+        &self,
+        id: &KeyId,
+        client: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<Rejection>, Refused> {
         let Some((gate, client)) = self.inner.gate.as_ref().zip(client) else {
-            return Ok(());
+            return Ok(None);
         };
-        match gate.blocked(client, now) {
-            Some(retry_after) if !self.inner.proofs.knows(id.as_str()) => {
-                Err(Refused::new(Rejection::Throttled { retry_after }, *id))
-            }
-            Some(_) | None => Ok(()),
+        let Some(retry_after) = gate.blocked(client, now) else {
+            return Ok(None);
+        };
+        let throttled = Rejection::Throttled { retry_after };
+        if self.inner.proofs.knows(id.as_str()) {
+            Ok(Some(throttled))
+        } else {
+            Err(Refused::new(throttled, *id))
+        }
+    }
+
+    async fn look_up(
+        &self,
+        parsed: &ParsedKey<'_>,
+        client: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Proved, Refused> {
+        let live = self.read_and_judge(parsed, now).await?;
+        self.prove(live, parsed, client, now).await
+    }
+
+    /// From a blocked address: a secret that is proved already passes, so that nobody can lock its owner out by failing.
+    ///
+    /// SECURITY: everything else gets the one answer that an unknown id gets. Another would tell whoever knows an id
+    /// that it is in use, and when it is revoked; and it would let guessing at that id go on.
+    async fn look_up_proven(
+        &self,
+        parsed: &ParsedKey<'_>,
+        throttled: Rejection,
+        now: Timestamp,
+    ) -> Result<Proved, Refused> {
+        let refused = || Refused::new(throttled, parsed.id());
+        let live = match self.read_and_judge(parsed, now).await {
+            Ok(live) => live,
+            Err(failure) if failure.error.rejection().is_some() => return Err(refused()),
+            Err(outage) => return Err(outage),
+        };
+        match self.prove_cheaply(&live, parsed) {
+            Ok(Proof::Known(generation)) => Ok(Proved {
+                live,
+                generation,
+                at: now,
+            }),
+            Ok(Proof::Unknown) | Err(VerifyError::Rejected(_)) => Err(refused()),
+            Err(outage) => Err(Refused::new(outage, parsed.id())),
         }
     }
 
@@ -262,6 +309,9 @@ impl KeyService {
 
     async fn refused(&self, refused: &Refused, context: &RequestContext<'_>, now: Timestamp) {
         let Some(rejection) = refused.error.rejection() else {
+            if matches!(refused.error, VerifyError::Unavailable(_)) {
+                self.report_outage("verify", &refused.error);
+            }
             self.inner
                 .trail
                 .unanswered(refused.id, &refused.error, context, now)
