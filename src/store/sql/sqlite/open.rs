@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool};
@@ -24,9 +25,28 @@ pub(super) async fn file(settings: &SqliteStoreBuilder) -> Result<SqlitePool, St
         .busy_timeout(settings.busy_timeout)
         .foreign_keys(true);
     let pool = resident(settings.connections.get()).acquire_timeout(settings.busy_timeout);
-    pool.connect_with(options)
-        .await
-        .map_err(error::failed::<Sqlite>)
+    let tries = settings.busy_timeout.as_millis() / PAUSE.as_millis();
+    for _ in 0..tries {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_locked(&error) => tokio::time::sleep(PAUSE).await,
+            outcome => return outcome.map_err(error::failed::<Sqlite>),
+        }
+    }
+    let last = pool.connect_with(options).await;
+    last.map_err(error::failed::<Sqlite>)
+}
+
+/// Between two attempts to open a file that others are switching to WAL.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The switch of a new file to WAL takes a lock for which SQLite does not wait, whatever the busy timeout: when several
+/// processes start on a new file at once, all but one are told that it is locked.
+fn is_locked(error: &sqlx::Error) -> bool {
+    const BUSY: [&str; 3] = ["5", "261", "517"];
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| BUSY.contains(&&*code))
 }
 
 /// On one connection, because each would see a database of its own.
