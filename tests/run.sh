@@ -84,7 +84,9 @@ run_races() {
 
 run_examples() {
     say "the examples, run"
-    cargo run --quiet --example quickstart >/dev/null && echo "quickstart: ok"
+    for example in quickstart custom_store custom_audit_sink custom_rate_limiter; do
+        cargo run --quiet --all-features --example "$example" >/dev/null && echo "$example: ok"
+    done
 }
 
 run_package() {

@@ -131,7 +131,7 @@ impl KeyService {
             .is_allowed()
     }
 
-    /// Returns the form of a key for lists: `pm_live_…a1B2`, or `None` if its end is not known, as with
+    /// Returns the form of a key for lists: `pm_live_…a1B2`, or `None` if the last four characters of its secret are not known, as with
     /// some imported keys.
     #[must_use]
     pub fn hint(&self, record: &KeyRecord) -> Option<String> {
