@@ -548,6 +548,22 @@ fn makes_another_admin_key_when_none_is_left_and_logs_why_it_cannot_start() {
     assert_eq!(second.get("/v1/me", &admin).status, 401);
     assert_eq!(second.get("/admin/keys", second.admin()).status, 200);
 
+    let mut third = Command::new(binary())
+        .current_dir(folder.path())
+        .env("KEYWARD_ADDR", "127.0.0.1:0")
+        .env("KEYWARD_AUDIT", "third.audit.jsonl")
+        .env("KEYWARD_NEW_ADMIN", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let stdout = third.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    third.kill().unwrap();
+    third.wait().unwrap();
+    assert!(line.contains("shown this once: pm_live_"), "{line}");
+
     let output = Command::new(binary())
         .current_dir(folder.path())
         .env("KEYWARD_ADDR", &second.address)

@@ -9,6 +9,7 @@
 //! | `KEYWARD_ADDR` | `127.0.0.1:8080` | where to listen; port 0 takes a free one |
 //! | `KEYWARD_DB` | `keyward.sqlite` | the database, which several processes may share |
 //! | `KEYWARD_AUDIT` | beside the database, as `.audit.jsonl` | the audit trail; each process needs one of its own |
+//! | `KEYWARD_NEW_ADMIN` | `0` | `1` prints another admin key, when the last one is lost |
 //! | `RUST_LOG` | `info` | what is logged to standard error |
 #![allow(
     clippy::print_stdout,
@@ -58,7 +59,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(at("cannot listen on", &address))?;
     let service = open(&database, &trail).await?;
-    if let Some(key) = first_admin_key(&service).await? {
+    if let Some(key) = admin_key_if_needed(&service).await? {
         println!("admin key, shown this once: {key}");
     }
     println!("listening on http://{}", listener.local_addr()?);
@@ -95,24 +96,15 @@ async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error
         .build()?)
 }
 
-/// Issues an admin key if no active key can manage others, and returns its plaintext to be shown once.
+/// Issues an admin key if no active key can manage others, or if one is asked for, and returns its plaintext to be shown
+/// once.
 ///
-/// There is no default key and none is left behind. Whoever loses the last one, or disables or revokes it, starts the
-/// service again: who can do that can read and write the database anyway.
-async fn first_admin_key(service: &KeyService) -> Result<Option<String>, Box<dyn Error>> {
+/// There is no default key and none is left behind. Whoever can start the service with its database can read and write
+/// that database anyway.
+async fn admin_key_if_needed(service: &KeyService) -> Result<Option<String>, Box<dyn Error>> {
     let bootstrap = Actor::system("bootstrap")?;
-    let mut query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
-    loop {
-        let page = service
-            .review(&bootstrap, &Review::AdminKeys, query.clone())
-            .await?;
-        if !page.records.is_empty() {
-            return Ok(None);
-        }
-        match page.next {
-            Some(next) => query = query.with_after(next),
-            None => break,
-        }
+    if setting("KEYWARD_NEW_ADMIN", "0") != "1" && has_admin(service, &bootstrap).await? {
+        return Ok(None);
     }
     let request = IssueKey::new(
         "operator".parse()?,
@@ -121,9 +113,23 @@ async fn first_admin_key(service: &KeyService) -> Result<Option<String>, Box<dyn
     )
     .with_tenant(TenantBinding::Platform)
     .with_tier("enterprise")
-    .with_justification("made by the service at a start without an admin key");
+    .with_justification("made by the service at its start");
     let issued = service.issue(&bootstrap, request).await?;
     Ok(Some(issued.key().expose().to_owned()))
+}
+
+async fn has_admin(service: &KeyService, actor: &Actor) -> Result<bool, Box<dyn Error>> {
+    let mut query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
+    loop {
+        let page = service
+            .review(actor, &Review::AdminKeys, query.clone())
+            .await?;
+        match page.next {
+            _ if !page.records.is_empty() => return Ok(true),
+            Some(next) => query = query.with_after(next),
+            None => return Ok(false),
+        }
+    }
 }
 
 /// Says what was being done, and to what.
