@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{DigestText, HashError, HashInput, KeyHasher, PepperRing, Plan, encoding, mac};
 use crate::random::SecureRandom;
 
-/// HMAC-SHA-256 over key id and secret under a pepper: a fifth of a microsecond instead of 0.3 s.
+/// HMAC-SHA-256 over key id and secret under a pepper: a fraction of a microsecond instead of 0.2 to 0.3 s.
 ///
 /// For operators who accept it: a secret of 128 bits or more cannot be guessed at any speed (NIST SP 800-63B asks no
 /// more than an approved hash from 112 bits on). [`Hashing`](super::Hashing) never uses it for imported secrets.
