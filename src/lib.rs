@@ -12,6 +12,8 @@ pub mod key;
 pub mod random;
 pub mod rate_limit;
 pub mod service;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 pub mod store;
 mod sync;
 #[cfg(feature = "testing")]

@@ -12,6 +12,8 @@ use keyward::key_store_conformance;
 use keyward::store::{KeyStore, MemoryStore};
 use keyward::testing::FaultyStore;
 
+#[cfg(feature = "postgres")]
+mod servers;
 mod store_without;
 
 use store_without::Without;
@@ -48,4 +50,23 @@ mod sqlite {
 
     key_store_conformance!(in_memory, async { SqliteStore::in_memory().await.unwrap() });
     key_store_conformance!(file, on_a_file());
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use keyward::key_store_conformance;
+    use keyward::store::PostgresStore;
+    use keyward::testing::store_rules::Handles;
+
+    use super::servers::Postgres;
+
+    /// A database of its own, and two pools, as two processes have.
+    async fn fresh() -> Handles {
+        let url = Postgres::shared().database();
+        let store = PostgresStore::connect(&url).await.unwrap();
+        let other = PostgresStore::connect(&url).await.unwrap();
+        Handles::new(store).with_other(other)
+    }
+
+    key_store_conformance!(two_pools, fresh());
 }

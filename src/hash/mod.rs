@@ -37,6 +37,8 @@ pub use self::bcrypt::{Bcrypt, BcryptBuilder, DangerousBcryptBuilder};
 pub use self::error::{HashBuildError, HashError};
 pub use self::hashing::{Hashing, HashingBuilder};
 pub use self::keyed::KeyedDigest;
+#[cfg(feature = "postgres")]
+pub(crate) use self::mac::sha256;
 pub use self::memory::{ProofMemory, ProofMemoryStats, ProofTag, Remembered};
 pub use self::pepper::{PepperRing, PepperRingBuilder};
 pub use self::pool::{

@@ -7,7 +7,7 @@ mod apply;
 mod error;
 mod memory;
 mod query;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 
 use std::fmt;
@@ -21,8 +21,10 @@ pub use memory::MemoryStore;
 pub use query::{Cursor, CursorError, InsertKey, ListKeys, Page, Usage, UsageFilter};
 #[cfg(feature = "sqlite")]
 pub use sql::{Durability, SqliteStore, SqliteStoreBuilder};
+#[cfg(feature = "postgres")]
+pub use sql::{PostgresStore, PostgresStoreBuilder};
 /// The version of sqlx whose pools the SQL stores take.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sqlx;
 
 use crate::key::{KeyId, KeyRecord, Revision};

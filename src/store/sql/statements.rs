@@ -1,7 +1,36 @@
 //! The statements, as constants: no text of theirs is ever made at run time.
 //!
 //! Placeholders are numbered, types are text, 64-bit integer and boolean, and every construct means the same to SQLite
-//! and PostgreSQL.
+//! and PostgreSQL. What differs is the table's name and how several ids are handed over.
+
+/// The statements of one engine.
+pub(super) struct Statements {
+    /// Id $1.
+    pub(super) find: &'static str,
+    /// Ids $1, in the engine's own form.
+    pub(super) find_many: &'static str,
+    /// Id $1.
+    pub(super) exists: &'static str,
+    /// All columns, from $1.
+    pub(super) insert: &'static str,
+    /// The same, and the limit $48. Counts the owner's keys that are active when the new one is created ($3 and $4), and
+    /// inserts while there are fewer.
+    pub(super) insert_within_limit: &'static str,
+    /// Settings are $1 to $19, the next revision $20, credentials $21 to $38 (generations $21 and $30), then id and the
+    /// revision that must still be stored.
+    ///
+    /// A last use follows its generation: the right-hand sides see the row as it was.
+    pub(super) update: &'static str,
+    /// Key $1, generation $2, moment $3, address $4. Each of the three moments moves forwards only, each by itself.
+    pub(super) record_use: &'static str,
+    /// Id $1, revision $2.
+    pub(super) delete: &'static str,
+    /// Owner $1 and tenant $2 are tested by the first part, so that a plan can use their index; $3 and $4 are the place
+    /// in the order to continue after, and $14 the number of rows.
+    pub(super) list: &'static str,
+    pub(super) list_of_owner: &'static str,
+    pub(super) list_of_tenant: &'static str,
+}
 
 /// All columns, in the order in which records are bound and read: what never changes, settings, revision, current and
 /// previous credential, usage.
@@ -22,14 +51,12 @@ macro_rules! columns {
 /// The columns of a record, parted by a comma and a space.
 pub(super) const COLUMNS: &str = columns!();
 
-pub(super) const FIND: &str = concat!("SELECT ", columns!(), " FROM keyward_keys WHERE id = $1");
-
-pub(super) const EXISTS: &str = "SELECT 1 FROM keyward_keys WHERE id = $1";
-
 macro_rules! insert {
-    ($condition:literal) => {
+    ($table:literal, $condition:expr) => {
         concat!(
-            "INSERT INTO keyward_keys (",
+            "INSERT INTO ",
+            $table,
+            " (",
             columns!(),
             ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
              $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
@@ -39,55 +66,14 @@ macro_rules! insert {
     };
 }
 
-pub(super) const INSERT: &str = insert!("");
-
-/// Counts the owner's keys that are active when the new one is created ($3 and $4), and inserts while there are fewer
-/// than $48.
-pub(super) const INSERT_WITHIN_LIMIT: &str = insert!(
-    " WHERE (SELECT count(*) FROM keyward_keys WHERE owner = $3 AND revoked_at IS NULL AND NOT disabled \
-     AND (expires_at IS NULL OR expires_at > $4)) < $48"
-);
-
-/// Settings are $1 to $19, the next revision $20, credentials $21 to $38 (generations $21 and $30), then id and the
-/// revision that must still be stored.
-///
-/// A last use follows its generation: the right-hand sides see the row as it was.
-pub(super) const UPDATE: &str = "UPDATE keyward_keys SET \
-     tenant = $1, platform = $2, name = $3, description = $4, tier = $5, override_tier = $6, override_until = $7, \
-     role = $8, scopes = $9, denied = $10, networks = $11, certificate = $12, metadata = $13, justification = $14, \
-     expires_at = $15, disabled = $16, revoked_at = $17, revoked_by = $18, revoked_reason = $19, \
-     revision = $20, \
-     current_generation = $21, current_digest = $22, current_origin = $23, current_hint = $24, current_proof = $25, \
-     current_check = $26, current_created_at = $27, current_end = $28, current_end_at = $29, \
-     previous_generation = $30, previous_digest = $31, previous_origin = $32, previous_hint = $33, \
-     previous_proof = $34, previous_check = $35, previous_created_at = $36, previous_end = $37, \
-     previous_end_at = $38, \
-     current_last_used_at = CASE WHEN current_generation = $21 THEN current_last_used_at \
-     WHEN previous_generation = $21 THEN previous_last_used_at END, \
-     previous_last_used_at = CASE WHEN current_generation = $30 THEN current_last_used_at \
-     WHEN previous_generation = $30 THEN previous_last_used_at END \
-     WHERE id = $39 AND revision = $40";
-
-/// Key $1, generation $2, moment $3, address $4. Each of the three moments moves forwards only, each by itself.
-pub(super) const USE: &str = "UPDATE keyward_keys SET \
-     last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END, \
-     last_used_from = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $4 ELSE last_used_from END, \
-     current_last_used_at = CASE WHEN current_generation = $2 \
-     AND (current_last_used_at IS NULL OR current_last_used_at < $3) THEN $3 ELSE current_last_used_at END, \
-     previous_last_used_at = CASE WHEN previous_generation = $2 \
-     AND (previous_last_used_at IS NULL OR previous_last_used_at < $3) THEN $3 ELSE previous_last_used_at END \
-     WHERE id = $1";
-
-pub(super) const DELETE: &str = "DELETE FROM keyward_keys WHERE id = $1 AND revision = $2";
-
-/// Owner $1 and tenant $2 are tested by the first part, so that a plan can use their index; $3 and $4 are the place in
-/// the order to continue after, and $14 the number of rows.
 macro_rules! list {
-    ($owner_and_tenant:literal) => {
+    ($table:literal, $owner_and_tenant:literal) => {
         concat!(
             "SELECT ",
             columns!(),
-            " FROM keyward_keys WHERE ",
+            " FROM ",
+            $table,
+            " WHERE ",
             $owner_and_tenant,
             " AND (created_at, id) < ($3, $4) \
              AND ($5 IS NULL OR environment = $5) \
@@ -104,9 +90,81 @@ macro_rules! list {
     };
 }
 
-pub(super) const LIST: &str = list!("$1 IS NULL AND $2 IS NULL");
-pub(super) const LIST_OF_OWNER: &str = list!("owner = $1 AND ($2 IS NULL OR tenant = $2)");
-pub(super) const LIST_OF_TENANT: &str = list!("$1 IS NULL AND tenant = $2");
+macro_rules! statements {
+    (table: $table:literal, one_of_many: $one_of_many:literal) => {
+        Statements {
+            find: concat!("SELECT ", columns!(), " FROM ", $table, " WHERE id = $1"),
+            find_many: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM ",
+                $table,
+                " WHERE id ",
+                $one_of_many
+            ),
+            exists: concat!("SELECT 1 FROM ", $table, " WHERE id = $1"),
+            insert: insert!($table, ""),
+            insert_within_limit: insert!(
+                $table,
+                concat!(
+                    " WHERE (SELECT count(*) FROM ",
+                    $table,
+                    " WHERE owner = $3 AND revoked_at IS NULL AND NOT disabled \
+                     AND (expires_at IS NULL OR expires_at > $4)) < $48"
+                )
+            ),
+            update: concat!(
+                "UPDATE ",
+                $table,
+                " SET \
+                 tenant = $1, platform = $2, name = $3, description = $4, tier = $5, override_tier = $6, \
+                 override_until = $7, role = $8, scopes = $9, denied = $10, networks = $11, certificate = $12, \
+                 metadata = $13, justification = $14, expires_at = $15, disabled = $16, revoked_at = $17, \
+                 revoked_by = $18, revoked_reason = $19, \
+                 revision = $20, \
+                 current_generation = $21, current_digest = $22, current_origin = $23, current_hint = $24, \
+                 current_proof = $25, current_check = $26, current_created_at = $27, current_end = $28, \
+                 current_end_at = $29, \
+                 previous_generation = $30, previous_digest = $31, previous_origin = $32, previous_hint = $33, \
+                 previous_proof = $34, previous_check = $35, previous_created_at = $36, previous_end = $37, \
+                 previous_end_at = $38, \
+                 current_last_used_at = CASE WHEN current_generation = $21 THEN current_last_used_at \
+                 WHEN previous_generation = $21 THEN previous_last_used_at END, \
+                 previous_last_used_at = CASE WHEN current_generation = $30 THEN current_last_used_at \
+                 WHEN previous_generation = $30 THEN previous_last_used_at END \
+                 WHERE id = $39 AND revision = $40"
+            ),
+            record_use: concat!(
+                "UPDATE ",
+                $table,
+                " SET \
+                 last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END, \
+                 last_used_from = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $4 ELSE last_used_from END, \
+                 current_last_used_at = CASE WHEN current_generation = $2 \
+                 AND (current_last_used_at IS NULL OR current_last_used_at < $3) THEN $3 \
+                 ELSE current_last_used_at END, \
+                 previous_last_used_at = CASE WHEN previous_generation = $2 \
+                 AND (previous_last_used_at IS NULL OR previous_last_used_at < $3) THEN $3 \
+                 ELSE previous_last_used_at END \
+                 WHERE id = $1"
+            ),
+            delete: concat!("DELETE FROM ", $table, " WHERE id = $1 AND revision = $2"),
+            list: list!($table, "$1 IS NULL AND $2 IS NULL"),
+            list_of_owner: list!($table, "owner = $1 AND ($2 IS NULL OR tenant = $2)"),
+            list_of_tenant: list!($table, "$1 IS NULL AND tenant = $2"),
+        }
+    };
+}
+
+/// Several ids are a JSON list.
+#[cfg(feature = "sqlite")]
+pub(super) const SQLITE: Statements =
+    statements!(table: "keyward_keys", one_of_many: "IN (SELECT value FROM json_each($1))");
+
+/// Several ids are an array of texts.
+#[cfg(feature = "postgres")]
+pub(super) const POSTGRES: Statements =
+    statements!(table: "keyward.keys", one_of_many: "= ANY($1)");
 
 /// Comes after every id in the order of bytes: ids hold letters and digits only.
 pub(super) const AFTER_ALL_IDS: &str = "~";

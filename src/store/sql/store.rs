@@ -1,28 +1,32 @@
 //! The operations, for every engine.
 
-/// Implements [`KeyStore`](crate::store::KeyStore) for a store with a `pool` and a `turn` that a writer waits for.
+/// Implements [`KeyStore`](crate::store::KeyStore) for a store that has `pool`, `reads`, `statements`, a `deadline`, a
+/// `turn` that a writer waits for, and the two writes in which engines differ: `insert_within` and `write_usage`.
 ///
 /// A macro because sqlx ties values, rows and pools to the engine's types; what can be ordinary code is in the
 /// neighbouring modules.
 macro_rules! sql_key_store {
-    ($store:ty, $engine:ty) => {
+    ($store:ty, $engine:ty, $row:ty, $statements:path, many: $many:expr) => {
+        const STATEMENTS: &$crate::store::sql::statements::Statements = &$statements;
+
+        type Query = sqlx::query::Query<'static, $engine, <$engine as sqlx::Database>::Arguments>;
+
         const _: () = {
             use std::sync::Arc;
 
             use sqlx::Row as _;
+            use sqlx::pool::PoolConnection;
 
             use $crate::key::{KeyId, KeyRecord, Revision};
+            use $crate::sql::fault;
             use $crate::store::sql::bind::{self, Bind};
             use $crate::store::sql::error::{failed, insert_failed};
             use $crate::store::sql::read::{Columns, Read};
-            use $crate::store::sql::{Dialect, statements};
+            use $crate::store::sql::reads::Engine;
+            use $crate::store::sql::{Work, statements};
             use $crate::store::{
                 Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, UsageFilter,
             };
-
-            type Query =
-                sqlx::query::Query<'static, $engine, <$engine as sqlx::Database>::Arguments>;
-            type EngineRow = <$engine as sqlx::Database>::Row;
 
             impl Bind for Query {
                 fn maybe_text(self, value: Option<&str>) -> Self {
@@ -38,7 +42,7 @@ macro_rules! sql_key_store {
                 }
             }
 
-            impl<'r> Columns<'r, EngineRow> {
+            impl<'r> Columns<'r, $row> {
                 fn value<T>(&mut self) -> Result<T, StoreError>
                 where
                     T: sqlx::Decode<'r, $engine> + sqlx::Type<$engine>,
@@ -49,7 +53,7 @@ macro_rules! sql_key_store {
                 }
             }
 
-            impl<'r> Read<'r> for Columns<'r, EngineRow> {
+            impl<'r> Read<'r> for Columns<'r, $row> {
                 fn maybe_text(&mut self) -> Result<Option<&'r str>, StoreError> {
                     self.value()
                 }
@@ -63,15 +67,62 @@ macro_rules! sql_key_store {
                 }
             }
 
-            fn read(row: &EngineRow) -> Result<Arc<KeyRecord>, StoreError> {
-                Columns::new(row).record().map(Arc::new)
+            impl Engine for sqlx::Pool<$engine> {
+                type Connection = PoolConnection<$engine>;
+                type Row = $row;
+
+                fn is_closed(&self) -> bool {
+                    sqlx::Pool::is_closed(self)
+                }
+
+                fn most_connections(&self) -> usize {
+                    let most = self.options().get_max_connections();
+                    usize::try_from(most).unwrap_or(usize::MAX)
+                }
+
+                async fn connect(&self) -> Result<Self::Connection, sqlx::Error> {
+                    self.acquire().await
+                }
+
+                async fn read(
+                    connection: &mut Self::Connection,
+                    ids: &[KeyId],
+                ) -> Result<Vec<$row>, sqlx::Error> {
+                    if let [id] = ids {
+                        let query = sqlx::query(STATEMENTS.find).text(id.as_str());
+                        let row = query.fetch_optional(&mut **connection).await?;
+                        return Ok(row.into_iter().collect());
+                    }
+                    let query = $many(sqlx::query(STATEMENTS.find_many), ids);
+                    query.fetch_all(&mut **connection).await
+                }
+
+                fn discard(mut connection: Self::Connection) {
+                    connection.close_on_drop();
+                }
+
+                fn id(row: &$row) -> Option<KeyId> {
+                    row.try_get::<&str, _>(0).ok()?.parse().ok()
+                }
+
+                fn record(row: &$row) -> Result<Arc<KeyRecord>, StoreError> {
+                    Columns::new(row).record().map(Arc::new)
+                }
+
+                fn failed(error: sqlx::Error) -> StoreError {
+                    failed::<$engine>(error)
+                }
+
+                fn is_lost(error: &sqlx::Error) -> bool {
+                    fault::is_lost::<$engine>(error)
+                }
             }
 
             fn list_query(query: &ListKeys) -> Query {
                 let statement = match (&query.owner, &query.tenant) {
-                    (Some(_), _) => statements::LIST_OF_OWNER,
-                    (None, Some(_)) => statements::LIST_OF_TENANT,
-                    (None, None) => statements::LIST,
+                    (Some(_), _) => STATEMENTS.list_of_owner,
+                    (None, Some(_)) => STATEMENTS.list_of_tenant,
+                    (None, None) => STATEMENTS.list,
                 };
                 let after = query.after.map(|cursor| (cursor.created_at(), cursor.id()));
                 let (unused, not_since) = match query.usage {
@@ -105,21 +156,35 @@ macro_rules! sql_key_store {
             }
 
             impl $store {
+                /// Does something on a connection, and closes that if it does not come to an end in time.
+                async fn using<T: Send>(
+                    &self,
+                    work: impl for<'c> FnOnce(&'c mut PoolConnection<$engine>) -> Work<'c, T> + Send,
+                ) -> Result<T, sqlx::Error> {
+                    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+                    let acquired = tokio::time::timeout(self.deadline, self.pool.acquire()).await;
+                    let mut connection = acquired.map_err(late)??;
+                    let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
+                    if done.is_err() {
+                        connection.close_on_drop();
+                    }
+                    done.map_err(late)?
+                }
+
                 /// Runs a statement that changes one row, in a turn of its own, and returns whether it did.
                 async fn change(&self, query: Query) -> Result<bool, sqlx::Error> {
                     let _turn = self.turn().await?;
-                    let done = query.execute(&self.pool).await?;
-                    Ok(done.rows_affected() > 0)
+                    let done = self.using(|connection| Box::pin(query.execute(&mut **connection)));
+                    Ok(done.await?.rows_affected() > 0)
                 }
 
                 /// Says why a conditional write found nothing to write.
                 async fn refusal(&self, id: &KeyId) -> Result<StoreError, StoreError> {
-                    let known = sqlx::query(statements::EXISTS)
-                        .text(id.as_str())
-                        .fetch_optional(&self.pool)
-                        .await
-                        .map_err(failed::<$engine>)?;
-                    Ok(match known {
+                    let query = sqlx::query(STATEMENTS.exists).text(id.as_str());
+                    let known = self.using(|connection| {
+                        Box::pin(query.fetch_optional(&mut **connection))
+                    });
+                    Ok(match known.await.map_err(failed::<$engine>)? {
                         Some(_) => StoreError::Conflict,
                         None => StoreError::NotFound,
                     })
@@ -137,13 +202,13 @@ macro_rules! sql_key_store {
                     let texts = bind::Texts::of(record)?;
                     let Some(limit) = insert.owner_limit else {
                         let query =
-                            bind::bind_record(sqlx::query(statements::INSERT), record, &texts);
+                            bind::bind_record(sqlx::query(STATEMENTS.insert), record, &texts);
                         let done = self.change(query).await;
                         return done.map(|_| ()).map_err(insert_failed::<$engine>);
                     };
-                    let query = sqlx::query(statements::INSERT_WITHIN_LIMIT);
+                    let query = sqlx::query(STATEMENTS.insert_within_limit);
                     let query = bind::bind_record(query, record, &texts).number(limit.into());
-                    match self.change(query).await {
+                    match self.insert_within(query, &record.owner).await {
                         Ok(true) => Ok(()),
                         Ok(false) => Err(StoreError::OwnerLimit { limit }),
                         Err(error) => Err(insert_failed::<$engine>(error)),
@@ -151,18 +216,13 @@ macro_rules! sql_key_store {
                 }
 
                 async fn find(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-                    let row = sqlx::query(statements::FIND)
-                        .text(id.as_str())
-                        .fetch_optional(&self.pool)
-                        .await
-                        .map_err(failed::<$engine>)?;
-                    row.as_ref().map(read).transpose()
+                    self.reads.find(id).await
                 }
 
                 async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
                     let next = record.revision.next();
                     let texts = bind::Texts::of(record)?;
-                    let query = sqlx::query(statements::UPDATE);
+                    let query = sqlx::query(STATEMENTS.update);
                     let query = bind::bind_changeable(query, record, &texts, next)
                         .text(record.id.as_str())
                         .revision(record.revision);
@@ -174,43 +234,28 @@ macro_rules! sql_key_store {
                 }
 
                 async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError> {
+                    // In one order for everybody, so that two batches cannot wait for each other's rows.
+                    let mut usage = usage.to_vec();
+                    usage.sort_unstable_by_key(|used| (used.id, used.at));
                     if usage.is_empty() {
                         return Ok(());
                     }
-                    // In one order for everybody, so that two batches cannot wait for each other's rows.
-                    let mut usage: Vec<&Usage> = usage.iter().collect();
-                    usage.sort_unstable_by_key(|used| used.id);
-                    let _turn = self.turn().await.map_err(failed::<$engine>)?;
-                    let begin = <$engine as Dialect>::BEGIN;
-                    let mut batch = self
-                        .pool
-                        .begin_with(begin)
-                        .await
-                        .map_err(failed::<$engine>)?;
-                    for used in usage {
-                        sqlx::query(statements::USE)
-                            .text(used.id.as_str())
-                            .number(used.generation.number().into())
-                            .time(used.at)
-                            .maybe_text(used.from.map(|from| from.to_string()).as_deref())
-                            .execute(&mut *batch)
-                            .await
-                            .map_err(failed::<$engine>)?;
-                    }
-                    batch.commit().await.map_err(failed::<$engine>)
+                    self.write_usage(usage).await.map_err(failed::<$engine>)
                 }
 
                 async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
-                    let rows = list_query(query)
-                        .fetch_all(&self.pool)
-                        .await
-                        .map_err(failed::<$engine>)?;
-                    let records: Result<Vec<_>, _> = rows.iter().map(read).collect();
+                    let statement = list_query(query);
+                    let rows = self.using(|connection| {
+                        Box::pin(statement.fetch_all(&mut **connection))
+                    });
+                    let rows = rows.await.map_err(failed::<$engine>)?;
+                    let records: Result<Vec<_>, _> =
+                        rows.iter().map(<sqlx::Pool<$engine> as Engine>::record).collect();
                     Ok(Page::cut(records?, query.page_size()))
                 }
 
                 async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {
-                    let query = sqlx::query(statements::DELETE)
+                    let query = sqlx::query(STATEMENTS.delete)
                         .text(id.as_str())
                         .revision(expected);
                     if self.change(query).await.map_err(failed::<$engine>)? {

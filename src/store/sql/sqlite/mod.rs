@@ -6,20 +6,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use builder::{Durability, SqliteStoreBuilder};
 
-use super::schema::{Step, migration_failed, migrator};
+use super::bind::Bind as _;
+use super::reads::Reads;
 use super::store::sql_key_store;
-use super::{Dialect, error};
-use crate::store::StoreError;
-
-const STEPS: &[Step] = &[(1, "keys", include_str!("0001_keys.sql"))];
+use super::{error, statements, tables};
+use crate::key::{KeyId, OwnerId};
+use crate::sql::{self, Dialect as _};
+use crate::store::{StoreError, Usage};
 
 /// How long a write waits for the writes before it: twice the busy timeout that this crate sets.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
+
+/// How long a write or a list may take at most, its wait for another process among it. A read has none: nothing lies
+/// between us and the file that could lose the question.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Records in a SQLite database: one file, no server, several processes on one machine.
 ///
@@ -41,6 +47,8 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
+    reads: Arc<Reads<SqlitePool>>,
+    deadline: Duration,
     /// SQLite lets one connection write at a time. Whoever waits here waits in a queue and leaves the other
     /// connections to readers; whoever waits inside SQLite sleeps, and holds a connection.
     writer: Arc<Mutex<()>>,
@@ -78,7 +86,9 @@ impl SqliteStore {
     #[must_use]
     pub fn from_pool(pool: SqlitePool) -> Self {
         Self {
+            reads: Reads::new(pool.clone(), None),
             pool,
+            deadline: DEADLINE,
             writer: Arc::default(),
         }
     }
@@ -91,14 +101,8 @@ impl SqliteStore {
     /// outage. The tables are as they were then.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let _turn = self.turn().await.map_err(error::failed::<Sqlite>)?;
-        // sqlx takes no lock of its own on SQLite; two processes that start together would both create the tables.
-        let begun = self.pool.begin_with(Sqlite::BEGIN).await;
-        let mut change = begun.map_err(error::failed::<Sqlite>)?;
-        migrator(STEPS)
-            .run_direct(None, &mut *change, false)
-            .await
-            .map_err(migration_failed::<Sqlite>)?;
-        change.commit().await.map_err(error::failed::<Sqlite>)
+        let migrated = sql::sqlite::migrate(&self.pool, tables::SQLITE).await;
+        migrated.map_err(error::fault::<Sqlite>)
     }
 
     /// Returns the pool, for the application's own tables in the same database.
@@ -109,6 +113,7 @@ impl SqliteStore {
 
     /// Waits for what is under way and closes all connections, of all clones.
     pub async fn close(&self) {
+        self.reads.release();
         self.pool.close().await;
     }
 
@@ -116,6 +121,27 @@ impl SqliteStore {
         tokio::time::timeout(LONGEST_TURN, self.writer.lock())
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)
+    }
+
+    /// One statement is one step here: it holds the only write lock from its first read on.
+    async fn insert_within(&self, insert: Query, _: &OwnerId) -> Result<bool, sqlx::Error> {
+        self.change(insert).await
+    }
+
+    /// Row by row, which costs no trip to anywhere.
+    async fn write_usage(&self, usage: Vec<Usage>) -> Result<(), sqlx::Error> {
+        let _turn = self.turn().await?;
+        let mut batch = self.pool.begin_with(Sqlite::BEGIN).await?;
+        for used in usage {
+            sqlx::query(STATEMENTS.record_use)
+                .text(used.id.as_str())
+                .number(used.generation.number().into())
+                .time(used.at)
+                .maybe_text(used.from.map(|from| from.to_string()).as_deref())
+                .execute(&mut *batch)
+                .await?;
+        }
+        batch.commit().await
     }
 }
 
@@ -125,22 +151,18 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-impl Dialect for Sqlite {
-    const STORE: &'static str = "sqlite";
-    /// Takes the write lock before the first read. A transaction that reads first and writes later fails when another
-    /// one wrote in between, and no busy timeout helps.
-    const BEGIN: &'static str = "BEGIN IMMEDIATE";
-
-    /// Result codes of <https://www.sqlite.org/rescode.html>: busy, locked, out of memory, interrupted, input or output
-    /// error, disk full, cannot open, locking protocol. The lowest byte is the code, the rest says more about it.
-    fn is_transient(code: &str) -> bool {
-        const TRANSIENT: [u32; 8] = [5, 6, 7, 9, 10, 13, 14, 15];
-        code.parse::<u32>()
-            .is_ok_and(|code| TRANSIENT.contains(&(code & 0xff)))
+/// As a JSON list; ids are letters and digits.
+fn bind_ids(query: Query, ids: &[KeyId]) -> Query {
+    let mut list = String::with_capacity(ids.len().saturating_mul(16));
+    for id in ids {
+        list.push_str(if list.is_empty() { "[\"" } else { "\",\"" });
+        list.push_str(id.as_str());
     }
+    list.push_str("\"]");
+    query.bind(list)
 }
 
-sql_key_store!(SqliteStore, Sqlite);
+sql_key_store!(SqliteStore, Sqlite, SqliteRow, statements::SQLITE, many: bind_ids);
 
 #[cfg(test)]
 mod tests;

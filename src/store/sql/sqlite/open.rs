@@ -8,12 +8,13 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool};
 
-use super::{Dialect, Durability, SqliteStoreBuilder, error};
+use super::{Durability, SqliteStoreBuilder, error};
+use crate::sql::Dialect;
 use crate::store::StoreError;
 
 pub(super) async fn file(settings: &SqliteStoreBuilder) -> Result<SqlitePool, StoreError> {
-    let path = prepare(&settings.path)
-        .map_err(|error| StoreError::unavailable(<Sqlite as Dialect>::STORE, error))?;
+    let path =
+        prepare(&settings.path).map_err(|error| StoreError::unavailable(Sqlite::ENGINE, error))?;
     let synchronous = match settings.durability {
         Durability::Full => SqliteSynchronous::Full,
         Durability::Normal => SqliteSynchronous::Normal,

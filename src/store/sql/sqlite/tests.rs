@@ -5,7 +5,6 @@ use super::*;
 use crate::access::{Grant, Scope};
 use crate::hash::{DigestText, SecretOrigin};
 use crate::key::{Credential, Environment, KeyRecord};
-use crate::store::sql::statements;
 use crate::store::{InsertKey, KeyStore as _, ListKeys};
 use crate::time::Timestamp;
 
@@ -211,16 +210,6 @@ async fn answers_a_locked_database_as_unavailable() {
 }
 
 #[tokio::test]
-async fn knows_which_codes_pass_with_time() {
-    for code in ["5", "6", "261", "517", "13", "10", "3338", "14"] {
-        assert!(Sqlite::is_transient(code), "{code}");
-    }
-    for code in ["1", "8", "11", "19", "1555", "26", "", "x", "-5"] {
-        assert!(!Sqlite::is_transient(code), "{code}");
-    }
-}
-
-#[tokio::test]
 async fn migrates_again_without_harm() {
     let store = with_record().await;
     store.migrate().await.unwrap();
@@ -355,17 +344,21 @@ async fn takes_every_path_as_a_file() {
 async fn finds_and_lists_by_an_index_and_never_sorts() {
     let store = SqliteStore::in_memory().await.unwrap();
     let plans = [
-        (statements::FIND, "sqlite_autoindex_keyward_keys_1"),
-        (statements::LIST, "keyward_keys_by_creation"),
+        (STATEMENTS.find, "sqlite_autoindex_keyward_keys_1"),
         (
-            statements::LIST_OF_OWNER,
+            STATEMENTS.find_many,
+            "sqlite_autoindex_keyward_keys_1 (id=?)",
+        ),
+        (STATEMENTS.list, "keyward_keys_by_creation"),
+        (
+            STATEMENTS.list_of_owner,
             "keyward_keys_by_owner (owner=? AND (created_at,id)<(?,?))",
         ),
         (
-            statements::LIST_OF_TENANT,
+            STATEMENTS.list_of_tenant,
             "keyward_keys_by_tenant (tenant=? AND (created_at,id)<(?,?))",
         ),
-        (statements::INSERT_WITHIN_LIMIT, "keyward_keys_by_owner"),
+        (STATEMENTS.insert_within_limit, "keyward_keys_by_owner"),
     ];
     for (statement, index) in plans {
         let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
