@@ -24,7 +24,11 @@ mod flood;
 mod hot_path;
 mod limiter;
 mod measure;
+mod postgres;
+mod reads;
 mod revocation;
+#[path = "../../tests/servers/mod.rs"]
+mod servers;
 mod sqlite;
 mod world;
 
@@ -36,12 +40,13 @@ fn main() {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     println!("name\tours\treference\tratio\ttarget\tverdict");
-    let parts: [(&str, fn()); 7] = [
+    let parts: [(&str, fn()); 8] = [
         ("hot_path", hot_path::run),
         ("first_use", first_use::run),
         ("limiter", limiter::run),
         ("allocations", allocations::run),
         ("sqlite", sqlite::run),
+        ("postgres", postgres::run),
         ("revocation", revocation::run),
         ("flood", flood::run),
     ];

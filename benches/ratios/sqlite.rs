@@ -1,21 +1,18 @@
 //! A verification on SQLite beside the same SELECT through sqlx alone.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use keyward::RequestContext;
-use keyward::service::KeyService;
 use keyward::store::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use keyward::store::sqlx::{self, Row as _, SqlitePool};
 use keyward::store::{KeyStore, SqliteStore};
 use tokio::runtime::Runtime;
 
 use crate::measure::{Row, interleave};
+use crate::reads::{KEYS, each, verify};
 use crate::world;
 
 const ROUNDS: usize = 21;
-const READS: usize = 500;
-const KEYS: usize = 8;
 
 pub(crate) fn run() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,28 +75,6 @@ pub(crate) fn run() {
     }
 }
 
-/// Microseconds a verification, with that many under way.
-fn verify(
-    runtime: &Runtime,
-    service: &KeyService,
-    keys: &Arc<Vec<Vec<u8>>>,
-    at_once: usize,
-) -> f64 {
-    each(runtime, at_once, || {
-        let (service, keys) = (service.clone(), Arc::clone(keys));
-        move |turn: usize| {
-            let (service, keys) = (service.clone(), Arc::clone(&keys));
-            async move {
-                let presented = &keys[turn % KEYS];
-                service
-                    .verify(presented, &RequestContext::new())
-                    .await
-                    .unwrap();
-            }
-        }
-    })
-}
-
 /// Microseconds a read of the whole row, by its id, every column taken out.
 fn select(runtime: &Runtime, pool: &SqlitePool, keys: &Arc<Vec<Vec<u8>>>, at_once: usize) -> f64 {
     each(runtime, at_once, || {
@@ -115,31 +90,5 @@ fn select(runtime: &Runtime, pool: &SqlitePool, keys: &Arc<Vec<Vec<u8>>>, at_onc
                 }
             }
         }
-    })
-}
-
-fn each<F, O, Fut>(runtime: &Runtime, at_once: usize, make: F) -> f64
-where
-    F: Fn() -> O,
-    O: Fn(usize) -> Fut + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
-    runtime.block_on(async {
-        let start = Instant::now();
-        let tasks: Vec<_> = (0..at_once)
-            .map(|task| {
-                let once = make();
-                tokio::spawn(async move {
-                    for turn in 0..READS / at_once.min(8) {
-                        once(task + turn).await;
-                    }
-                })
-            })
-            .collect();
-        let total = (READS / at_once.min(8)) * at_once;
-        for task in tasks {
-            task.await.unwrap();
-        }
-        start.elapsed().as_nanos() as f64 / 1e3 / total as f64
     })
 }

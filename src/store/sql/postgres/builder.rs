@@ -39,12 +39,12 @@ impl PostgresStoreBuilder {
 
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         // SECURITY: what is wrong with an address is not said, because it may hold a password.
-        let options = url.parse().map_err(|_: sqlx::Error| {
-            StoreError::backend(
-                Postgres::ENGINE,
-                "the address of the database cannot be read",
-            )
-        })?;
+        let unreadable = || StoreError::backend(Postgres::ENGINE, "not an address of a database");
+        let ours = ["postgres://", "postgresql://"];
+        if !ours.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(unreadable());
+        }
+        let options = url.parse().map_err(|_: sqlx::Error| unreadable())?;
         Ok(Self {
             options,
             connections: Self::CONNECTIONS,

@@ -413,7 +413,10 @@ async fn many_more_than_fit_into_one_statement_are_all_answered() {
             .iter()
             .all(|ids| ids.len() <= MOST_TOGETHER)
     );
-    assert_eq!(fake.statements().len(), 2 + 998_usize.div_ceil(MOST_TOGETHER));
+    assert_eq!(
+        fake.statements().len(),
+        2 + 998_usize.div_ceil(MOST_TOGETHER)
+    );
 }
 
 /// A runtime that ends drops the tasks it has; the lines come back nevertheless, and the next runtime reads.

@@ -5,7 +5,7 @@ use super::*;
 use crate::access::{Grant, Scope};
 use crate::hash::{DigestText, SecretOrigin};
 use crate::key::{Credential, Environment, KeyRecord};
-use crate::store::{InsertKey, KeyStore as _, ListKeys};
+use crate::store::{InsertKey, KeyStore as _};
 use crate::time::Timestamp;
 
 const DIGEST: &str = "$2b$12$canary-of-a-digest";
@@ -56,150 +56,11 @@ async fn pragma(store: &SqliteStore, statement: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn names_the_column_that_cannot_be_read() {
-    let damages = [
-        ("UPDATE keyward_keys SET owner = ''", "owner"),
-        (
-            "UPDATE keyward_keys SET environment = 'Live'",
-            "environment",
-        ),
-        ("UPDATE keyward_keys SET tenant = '*'", "tenant"),
-        (
-            "UPDATE keyward_keys SET tenant = 't', platform = 1",
-            "platform",
-        ),
-        (
-            "UPDATE keyward_keys SET override_tier = 'pro'",
-            "override_until",
-        ),
-        (
-            "UPDATE keyward_keys SET override_until = 1",
-            "override_until",
-        ),
-        ("UPDATE keyward_keys SET scopes = NULL", "scopes"),
-        ("UPDATE keyward_keys SET scopes = '[1]'", "scopes"),
-        ("UPDATE keyward_keys SET role = 'no role'", "role"),
-        ("UPDATE keyward_keys SET denied = 'null'", "denied"),
-        (
-            "UPDATE keyward_keys SET networks = '[\"nowhere\"]'",
-            "networks",
-        ),
-        (
-            "UPDATE keyward_keys SET certificate = 'AAAA'",
-            "certificate",
-        ),
-        ("UPDATE keyward_keys SET metadata = '[]'", "metadata"),
-        ("UPDATE keyward_keys SET name = CAST(x'ff' AS TEXT)", "name"),
-        ("UPDATE keyward_keys SET revoked_at = 1", "revoked_reason"),
-        (
-            "UPDATE keyward_keys SET revoked_reason = 'x'",
-            "revoked_reason",
-        ),
-        (
-            "UPDATE keyward_keys SET current_generation = -1",
-            "current_generation",
-        ),
-        (
-            "UPDATE keyward_keys SET current_origin = ''",
-            "current_origin",
-        ),
-        (
-            "UPDATE keyward_keys SET current_hint = 'abc'",
-            "current_hint",
-        ),
-        (
-            "UPDATE keyward_keys SET current_end = 'never'",
-            "current_end_at",
-        ),
-        (
-            "UPDATE keyward_keys SET current_end = 'at'",
-            "current_end_at",
-        ),
-        (
-            "UPDATE keyward_keys SET current_end_at = 1",
-            "current_end_at",
-        ),
-        (
-            "UPDATE keyward_keys SET previous_generation = 1",
-            "previous_digest",
-        ),
-        (
-            "UPDATE keyward_keys SET last_used_from = '::1'",
-            "last_used_from",
-        ),
-        (
-            "UPDATE keyward_keys SET last_used_at = 1, last_used_from = 'x'",
-            "last_used_from",
-        ),
-    ];
-    for (damage, column) in damages {
-        let store = with_record().await;
-        run(&store, damage).await;
-        let found = store.find(&record().id).await.unwrap_err();
-        let listed = store.list(&ListKeys::new()).await.unwrap_err();
-        for error in [found, listed] {
-            assert!(
-                matches!(error, StoreError::Corrupt { field, .. } if field == column),
-                "{damage}: {error}"
-            );
-            assert!(error.is_outage());
-            assert!(!all_texts(&error).contains("canary"), "{damage}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn reads_a_damaged_proof_as_void() {
-    let store = with_record().await;
-    run(
-        &store,
-        "UPDATE keyward_keys SET current_proof = 'x', current_check = 'y'",
-    )
-    .await;
-    let found = store.find(&record().id).await.unwrap().unwrap();
-    assert_eq!(found.current.proof.unwrap().version(), 0);
-    assert_eq!(found.current.check.unwrap().version(), 0);
-}
-
-#[tokio::test]
-async fn keeps_digests_out_of_every_error() {
-    let store = with_record().await;
-    run(&store, "CREATE TRIGGER deny BEFORE UPDATE ON keyward_keys BEGIN SELECT RAISE(ABORT, 'denied'); END").await;
-    let refused = store.update(&record()).await.unwrap_err();
-    assert!(matches!(
-        refused,
-        StoreError::Backend {
-            store: "sqlite",
-            ..
-        }
-    ));
-    assert!(all_texts(&refused).contains("denied"));
-    run(&store, "DROP TABLE keyward_keys").await;
-    let errors = [
-        refused,
-        store.insert(InsertKey::new(record())).await.unwrap_err(),
-        store.update(&record()).await.unwrap_err(),
-    ];
-    for error in errors {
-        assert!(!all_texts(&error).contains("canary"), "{error:?}");
-        assert!(error.is_outage());
-    }
-}
-
-#[tokio::test]
-async fn answers_a_closed_pool_as_unavailable() {
-    let store = with_record().await;
-    store.close().await;
-    let error = store.find(&record().id).await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-}
-
-#[tokio::test]
 async fn answers_a_locked_database_as_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys.db");
     let other = SqliteStore::open(&path).await.unwrap();
-    let hasty = SqliteStore::builder(&path).busy_timeout(Duration::from_millis(1));
+    let hasty = SqliteStore::builder(&path).busy_timeout(Duration::from_millis(100));
     let store = hasty.open().await.unwrap();
     let lock = other.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
     let error = store.insert(InsertKey::new(record())).await.unwrap_err();
@@ -387,7 +248,7 @@ async fn writes_a_batch_of_usage_whole_or_not_at_all() {
     .await;
     let usage = |micros| {
         let first = crate::key::Generation::FIRST;
-        crate::store::Usage::new(record().id, first, Timestamp::from_micros(micros), None)
+        Usage::new(record().id, first, Timestamp::from_micros(micros), None)
     };
     assert!(store.record_usage(&[usage(5), usage(11)]).await.is_err());
     assert!(
