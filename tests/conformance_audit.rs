@@ -15,6 +15,9 @@ use keyward::audit::{
 use keyward::testing::FaultySink;
 use keyward::testing::audit_rules::SinkProbe;
 
+#[cfg(feature = "postgres")]
+mod servers;
+
 /// A sink whose events end up in memory.
 struct InMemory {
     sink: Arc<dyn AuditSink>,
@@ -118,6 +121,88 @@ async fn json_lines_synced() -> InFile {
     in_file(SyncPolicy::Always).await
 }
 
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod sql {
+    use std::sync::Arc;
+
+    use keyward::async_trait;
+    use keyward::audit::{AuditEvent, AuditSink, PostgresAuditSink, SqliteAuditSink};
+    use keyward::store::sqlx::{self, PgPool, SqlitePool};
+    use keyward::testing::audit_rules::SinkProbe;
+
+    use super::servers::Postgres;
+
+    /// A sink whose events end up in a table.
+    pub(super) struct InTable<P> {
+        sink: Arc<dyn AuditSink>,
+        pool: P,
+        _folder: Option<tempfile::TempDir>,
+    }
+
+    macro_rules! probe {
+        ($pool:ty, $read:literal) => {
+            #[async_trait]
+            impl SinkProbe for InTable<$pool> {
+                fn sink(&self) -> Arc<dyn AuditSink> {
+                    Arc::clone(&self.sink)
+                }
+
+                async fn read(&self) -> Vec<AuditEvent> {
+                    let text = self.text().await.unwrap();
+                    text.lines()
+                        .map(|line| serde_json::from_str(line).unwrap())
+                        .collect()
+                }
+
+                async fn text(&self) -> Option<String> {
+                    let lines: Vec<String> = sqlx::query_scalar($read)
+                        .fetch_all(&self.pool)
+                        .await
+                        .unwrap();
+                    Some(lines.join("\n"))
+                }
+            }
+        };
+    }
+
+    probe!(PgPool, "SELECT event FROM keyward.audit ORDER BY position");
+    probe!(
+        SqlitePool,
+        "SELECT event FROM keyward_audit ORDER BY position"
+    );
+
+    pub(super) async fn postgres() -> InTable<PgPool> {
+        let pool = PgPool::connect(&Postgres::shared().database())
+            .await
+            .unwrap();
+        let sink = PostgresAuditSink::from_pool(pool.clone(), "test").unwrap();
+        sink.migrate().await.unwrap();
+        InTable {
+            sink: Arc::new(sink),
+            pool,
+            _folder: None,
+        }
+    }
+
+    pub(super) async fn sqlite() -> InTable<SqlitePool> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.db");
+        let sink = SqliteAuditSink::open(&path, "test").await.unwrap();
+        let pool = SqlitePool::connect(&format!("sqlite:{}", path.display()))
+            .await
+            .unwrap();
+        InTable {
+            sink: Arc::new(sink),
+            pool,
+            _folder: Some(folder),
+        }
+    }
+}
+
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+keyward::audit_sink_conformance!(postgres_sink, super::sql::postgres);
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+keyward::audit_sink_conformance!(sqlite_sink, super::sql::sqlite);
 keyward::audit_sink_conformance!(memory_sink, super::memory);
 keyward::audit_sink_conformance!(arc_sink, super::arc_dyn);
 keyward::audit_sink_conformance!(box_sink, super::boxed);

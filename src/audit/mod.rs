@@ -28,6 +28,8 @@ mod fan_out;
 mod json_lines;
 mod memory;
 mod recorder;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
 #[cfg(feature = "tracing")]
 mod tracing;
 
@@ -47,6 +49,10 @@ pub use self::memory::MemorySink;
 pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
+#[cfg(feature = "postgres")]
+pub use self::sql::PostgresAuditSink;
+#[cfg(feature = "sqlite")]
+pub use self::sql::SqliteAuditSink;
 #[cfg(feature = "tracing")]
 pub use self::tracing::{TARGET, TracingSink};
 

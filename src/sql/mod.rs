@@ -1,6 +1,8 @@
 //! What the SQL stores and sinks share: engines, what their errors mean, and how tables come to be.
 
 pub(crate) mod fault;
+#[cfg(feature = "sqlite")]
+pub(crate) mod open;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 pub(crate) mod schema;

@@ -128,7 +128,7 @@ __audit_sink_rules!(names);
 /// Runs a rule on a tokio runtime of its own.
 pub fn run(rule: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime");
     runtime.block_on(rule);

@@ -1,4 +1,4 @@
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 use std::borrow::Cow;
 use std::io;
 
@@ -31,7 +31,7 @@ impl AuditEvent {
 }
 
 /// Returns the text as it would stand between the quotes of a JSON string, so that it cannot leave its line.
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 pub(in crate::audit) fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| !is_escaped(c) && !matches!(c, '"' | '\\');
     if text.chars().all(plain) {

@@ -21,7 +21,7 @@ pub use self::actor::ActorRef;
 pub use self::detail::Detail;
 pub use self::id::{EventId, InvalidEventId};
 pub use self::kind::{AuditKind, UnknownKind};
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 pub(super) use self::line::escape;
 pub use self::text::Text;
 

@@ -2,8 +2,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{SqliteStore, open};
+use sqlx::Sqlite;
+use sqlx::sqlite::SqliteSynchronous;
+
+use super::SqliteStore;
+use crate::sql::open::{self, FileSettings};
 use crate::store::StoreError;
+use crate::store::sql::error;
 
 /// What survives when the power fails.
 ///
@@ -86,7 +91,17 @@ impl SqliteStoreBuilder {
     ///
     /// [`StoreError::Unavailable`] when the file cannot be opened; otherwise as [`SqliteStore::migrate`].
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
-        let store = SqliteStore::from_pool(open::file(&self).await?);
+        let settings = FileSettings {
+            path: &self.path,
+            synchronous: match self.durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::Normal => SqliteSynchronous::Normal,
+            },
+            connections: self.connections.get(),
+            busy_timeout: self.busy_timeout,
+        };
+        let opened = open::file(settings).await;
+        let store = SqliteStore::from_pool(opened.map_err(error::fault::<Sqlite>)?);
         store.migrate().await?;
         Ok(store)
     }

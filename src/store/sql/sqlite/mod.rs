@@ -1,5 +1,4 @@
 mod builder;
-mod open;
 
 use std::fmt;
 use std::path::Path;
@@ -75,7 +74,8 @@ impl SqliteStore {
     ///
     /// An outage.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        let store = Self::from_pool(open::in_memory().await?);
+        let opened = sql::open::in_memory().await;
+        let store = Self::from_pool(opened.map_err(error::fault::<Sqlite>)?);
         store.migrate().await?;
         Ok(store)
     }

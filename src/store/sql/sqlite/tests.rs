@@ -193,7 +193,7 @@ async fn takes_every_path_as_a_file() {
         assert!(path.exists(), "{name}");
     }
     // Relative paths are where SQLite would see a meaning of its own.
-    let prepared = open::prepare(Path::new(":memory:"));
+    let prepared = sql::open::prepare(Path::new(":memory:"));
     std::fs::remove_file(":memory:").unwrap();
     assert!(prepared.unwrap().is_absolute());
     let missing = SqliteStore::open(folder.path().join("no/such/folder")).await;

@@ -8,33 +8,35 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool};
 
-use super::{Durability, SqliteStoreBuilder, error};
-use crate::sql::Dialect;
-use crate::store::StoreError;
+use super::fault::Fault;
 
-pub(super) async fn file(settings: &SqliteStoreBuilder) -> Result<SqlitePool, StoreError> {
-    let path =
-        prepare(&settings.path).map_err(|error| StoreError::unavailable(Sqlite::ENGINE, error))?;
-    let synchronous = match settings.durability {
-        Durability::Full => SqliteSynchronous::Full,
-        Durability::Normal => SqliteSynchronous::Normal,
-    };
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileSettings<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) synchronous: SqliteSynchronous,
+    pub(crate) connections: u32,
+    pub(crate) busy_timeout: Duration,
+}
+
+pub(crate) async fn file(settings: FileSettings<'_>) -> Result<SqlitePool, Fault> {
+    let path = prepare(settings.path).map_err(|error| Fault::Unavailable(error.into()))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(synchronous)
+        .synchronous(settings.synchronous)
         .busy_timeout(settings.busy_timeout)
         .foreign_keys(true);
-    let pool = resident(settings.connections.get()).acquire_timeout(settings.busy_timeout);
+    let pool = resident(settings.connections).acquire_timeout(settings.busy_timeout);
     let tries = settings.busy_timeout.as_millis() / PAUSE.as_millis();
     for _ in 0..tries {
         match pool.clone().connect_with(options.clone()).await {
             Err(error) if is_locked(&error) => tokio::time::sleep(PAUSE).await,
-            outcome => return outcome.map_err(error::failed::<Sqlite>),
+            outcome => return outcome.map_err(Fault::of::<Sqlite>),
         }
     }
     let last = pool.connect_with(options).await;
-    last.map_err(error::failed::<Sqlite>)
+    last.map_err(Fault::of::<Sqlite>)
 }
 
 /// Between two attempts to open a file that others are switching to WAL.
@@ -51,7 +53,7 @@ fn is_locked(error: &sqlx::Error) -> bool {
 }
 
 /// On one connection, because each would see a database of its own.
-pub(super) async fn in_memory() -> Result<SqlitePool, StoreError> {
+pub(crate) async fn in_memory() -> Result<SqlitePool, Fault> {
     let options = SqliteConnectOptions::new()
         .in_memory(true)
         .foreign_keys(true);
@@ -59,7 +61,7 @@ pub(super) async fn in_memory() -> Result<SqlitePool, StoreError> {
         .min_connections(1)
         .connect_with(options)
         .await
-        .map_err(error::failed::<Sqlite>)
+        .map_err(Fault::of::<Sqlite>)
 }
 
 /// Connections that stay: no network lies between us and the file that could have dropped them, so neither age nor a
@@ -74,7 +76,7 @@ fn resident(connections: u32) -> SqlitePoolOptions {
 
 /// Creates the file if it does not exist, and returns its absolute path: SQLite gives some relative ones (`:memory:`,
 /// `file:…`, the empty one) a meaning of their own.
-pub(super) fn prepare(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn prepare(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut create = OpenOptions::new();
     create.write(true).create_new(true);

@@ -1,0 +1,16 @@
+//! Events in a SQL table, which many processes may write to.
+//!
+//! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`].
+
+#[cfg(feature = "postgres")]
+mod postgres;
+mod row;
+mod sink;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod tables;
+
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresAuditSink;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteAuditSink;

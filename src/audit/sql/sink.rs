@@ -1,0 +1,107 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::row::Row;
+use crate::audit::{AuditError, AuditEvent};
+use crate::random::{OsRandom, SecureRandom as _};
+use crate::sql::Dialect;
+use crate::sql::fault::Fault;
+
+/// How long one batch may take, from the wait for a connection to the commit. The recorder repeats what fails, and an event
+/// that is there already is not written twice.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The longest label, in bytes: a host's name and some.
+const MAX_LABEL: usize = 64;
+
+/// Where one engine keeps events.
+pub(super) trait Table: Send + Sync + 'static {
+    type Engine: Dialect;
+
+    /// Writes rows in this order, all or none. Rows whose id is there already are left out.
+    fn insert(
+        &self,
+        recorder: &str,
+        rows: Vec<Row>,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Returns the highest sequence of this recorder.
+    fn last(&self, recorder: &str)
+    -> impl Future<Output = Result<Option<i64>, sqlx::Error>> + Send;
+}
+
+/// Writes to a [`Table`], one batch after the other.
+pub(super) struct Sink<T> {
+    table: Arc<T>,
+    recorder: Arc<str>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl<T: Table> Sink<T> {
+    /// Gives the sink a name that no other has: sequences count the events of one recorder, and two processes of one name
+    /// would count the same numbers.
+    pub(super) fn new(table: T, label: &str) -> Result<Self, AuditError> {
+        let mut random = [0; 8];
+        OsRandom::new().fill(&mut random)?;
+        let number = u64::from_be_bytes(random);
+        let label: String = label.chars().filter(|c| !c.is_control()).collect();
+        let label = label
+            .get(..label.floor_char_boundary(MAX_LABEL))
+            .unwrap_or_default();
+        Ok(Self {
+            table: Arc::new(table),
+            recorder: format!("{label}/{number:016x}").into(),
+            turn: Arc::default(),
+        })
+    }
+
+    pub(super) fn recorder(&self) -> &str {
+        &self.recorder
+    }
+
+    /// Goes on when the caller does not wait any longer, so that no batch can come after a later one.
+    pub(super) async fn write(&self, events: &[AuditEvent]) -> Result<(), AuditError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let rows = events.iter().map(Row::of).collect::<Result<Vec<_>, _>>()?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let (table, recorder) = (Arc::clone(&self.table), Arc::clone(&self.recorder));
+        let writing = tokio::spawn(async move {
+            let written = within(table.insert(&recorder, rows)).await;
+            drop(turn);
+            written
+        });
+        let written = writing.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
+        written.map_err(failed::<T>)
+    }
+
+    /// Waits for the batch under way; what was written is as safe as the database keeps it.
+    pub(super) async fn flush(&self) {
+        drop(self.turn.lock().await);
+    }
+
+    pub(super) async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
+        let last = within(self.table.last(&self.recorder)).await;
+        Ok(last.map_err(failed::<T>)?.map(i64::cast_unsigned))
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let done = timeout(DEADLINE, work).await;
+    done.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+fn failed<T: Table>(error: sqlx::Error) -> AuditError {
+    fault::<T::Engine>(Fault::of::<T::Engine>(error))
+}
+
+pub(super) fn fault<D: Dialect>(fault: Fault) -> AuditError {
+    match fault {
+        Fault::Unavailable(source) => AuditError::unavailable(D::ENGINE, source),
+        Fault::Backend(source) | Fault::Duplicate(source) => AuditError::backend(D::ENGINE, source),
+    }
+}
