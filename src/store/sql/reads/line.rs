@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
 use super::{Engine, IDLE};
@@ -16,8 +17,11 @@ pub(super) struct Line<E: Engine> {
     held: Option<Held<E::Connection>>,
 }
 
+/// A connection, which goes back to its pool when this is dropped, wherever that is: pools need a runtime for it.
 pub(super) struct Held<C> {
-    connection: C,
+    /// Taken when this is dropped, and by nobody else.
+    connection: Option<C>,
+    runtime: Option<Handle>,
     since: Instant,
     used: Instant,
 }
@@ -69,12 +73,15 @@ impl<E: Engine> Line<E> {
             Some(held) => held,
             empty @ None => empty.insert(Held::new(engine.connect().await?)),
         };
-        E::read(&mut held.connection, ids).await
+        match &mut held.connection {
+            Some(connection) => E::read(connection, ids).await,
+            None => Err(sqlx::Error::PoolClosed),
+        }
     }
 
     fn discard(&mut self) {
-        if let Some(held) = self.held.take() {
-            E::discard(held.connection);
+        if let Some(mut held) = self.held.take() {
+            held.connection.take().map(E::discard);
         }
     }
 
@@ -108,9 +115,17 @@ impl<C> Held<C> {
     fn new(connection: C) -> Self {
         let now = Instant::now();
         Self {
-            connection,
+            connection: Some(connection),
+            runtime: Handle::try_current().ok(),
             since: now,
             used: now,
         }
+    }
+}
+
+impl<C> Drop for Held<C> {
+    fn drop(&mut self) {
+        let _inside = self.runtime.as_ref().map(Handle::enter);
+        drop(self.connection.take());
     }
 }

@@ -151,6 +151,10 @@ impl Engine for Fake {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        assert!(
+            Handle::try_current().is_ok(),
+            "a pool needs a runtime to take a connection back"
+        );
         self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -441,4 +445,20 @@ fn lines_survive_the_runtime_that_had_them() {
     reads.release();
     fake.allow(10);
     assert_eq!(found(&runtime().block_on(reads.find(&id(1)))), Some(id(1)));
+}
+
+/// The last clone of a store may be dropped anywhere.
+#[test]
+fn a_kept_connection_goes_back_even_when_dropped_outside_the_runtime() {
+    let fake = Fake::new();
+    fake.allow(1);
+    let reads = fake.reads();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(reads.find(&id(1))).unwrap();
+    assert_eq!(fake.connections(), 1);
+    drop(reads);
+    assert_eq!(fake.connections(), 0);
 }

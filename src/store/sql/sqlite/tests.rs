@@ -271,3 +271,21 @@ async fn writes_a_batch_of_usage_whole_or_not_at_all() {
             .is_some()
     );
 }
+
+#[test]
+fn is_dropped_outside_a_runtime_without_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let store = runtime.block_on(async {
+        let store = SqliteStore::open(folder.path().join("keys.db"))
+            .await
+            .unwrap();
+        assert!(store.find(&record().id).await.unwrap().is_none());
+        store
+    });
+    drop(store);
+    drop(runtime);
+}
