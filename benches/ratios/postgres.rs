@@ -35,10 +35,12 @@ pub(crate) fn run() {
         .enable_all()
         .build()
         .unwrap();
-    let small = runtime.block_on(fill(FEW));
+    // Large enough for the larger table, as a server's memory should be for the keys in use.
+    let server = Postgres::private(&["-c", "shared_buffers=2GB"]);
+    let small = runtime.block_on(fill(&server, FEW));
     alone(&runtime, &small);
     together(&runtime, &small);
-    let large = runtime.block_on(fill(MANY));
+    let large = runtime.block_on(fill(&server, MANY));
     many_keys(&runtime, &small, &large);
 }
 
@@ -165,8 +167,8 @@ fn select(runtime: &Runtime, pool: &PgPool, keys: &Arc<Vec<Vec<u8>>>) -> f64 {
     })
 }
 
-async fn fill(count: u64) -> Filled {
-    let url = Postgres::shared().database();
+async fn fill(server: &Postgres, count: u64) -> Filled {
+    let url = server.database();
     let store = PostgresStore::connect(&url).await.unwrap();
     let shared: Arc<dyn KeyStore> = Arc::new(store.clone());
     let service = world::builder(shared).build().unwrap();
@@ -189,10 +191,13 @@ async fn fill(count: u64) -> Filled {
         .execute(store.pool())
         .await
         .unwrap();
+    let warm = "CREATE EXTENSION pg_prewarm; \
+                SELECT pg_prewarm('keyward.keys'), pg_prewarm('keyward.keys_pkey')";
     sqlx::raw_sql("VACUUM ANALYZE keyward.keys")
         .execute(store.pool())
         .await
         .unwrap();
+    sqlx::raw_sql(warm).execute(store.pool()).await.unwrap();
     Filled {
         url,
         store,

@@ -20,6 +20,9 @@ struct Line {
     delay_us: AtomicU64,
     stalled: AtomicBool,
     refusing: AtomicBool,
+    /// Connections are numbered; those below this are lost.
+    lost_below: AtomicU64,
+    next: AtomicU64,
     ends: Mutex<Vec<TcpStream>>,
 }
 
@@ -82,6 +85,13 @@ impl Proxy {
         self.line.refusing.store(false, Ordering::Relaxed);
     }
 
+    /// Loses every connection there is, without a word to either end, as a router does that has forgotten them. New ones
+    /// work.
+    pub(crate) fn lose(&self) {
+        let next = self.line.next.load(Ordering::Relaxed);
+        self.line.lost_below.store(next, Ordering::Relaxed);
+    }
+
     /// Cuts every connection, and each new one, until [`Proxy::flow`].
     pub(crate) fn cut(&self) {
         self.line.refusing.store(true, Ordering::Relaxed);
@@ -94,27 +104,37 @@ impl Proxy {
 impl Line {
     fn join(self: &Arc<Self>, client: TcpStream, target: &Target) -> io::Result<()> {
         client.set_nodelay(true)?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.ends.lock().unwrap().push(client.try_clone()?);
         match target {
             Target::Tcp(address) => {
                 let server = TcpStream::connect(address)?;
                 server.set_nodelay(true)?;
                 let ends = (server.try_clone()?, client.try_clone()?);
-                self.carry(client, server, |end| end.shutdown(Shutdown::Write));
-                self.carry(ends.0, ends.1, |end| end.shutdown(Shutdown::Write));
+                self.carry(number, client, server, |end| end.shutdown(Shutdown::Write));
+                self.carry(number, ends.0, ends.1, |end| end.shutdown(Shutdown::Write));
             }
             Target::Unix(path) => {
                 let server = UnixStream::connect(path)?;
                 let ends = (server.try_clone()?, client.try_clone()?);
-                self.carry(client, server, |end| end.shutdown(Shutdown::Write));
-                self.carry(ends.0, ends.1, |end| end.shutdown(Shutdown::Write));
+                self.carry(number, client, server, |end| end.shutdown(Shutdown::Write));
+                self.carry(number, ends.0, ends.1, |end| end.shutdown(Shutdown::Write));
             }
         }
         Ok(())
     }
 
-    fn carry<R, W>(self: &Arc<Self>, mut from: R, mut to: W, close: fn(&W) -> io::Result<()>)
-    where
+    fn holds_up(&self, number: u64) -> bool {
+        self.stalled.load(Ordering::Relaxed) || number < self.lost_below.load(Ordering::Relaxed)
+    }
+
+    fn carry<R, W>(
+        self: &Arc<Self>,
+        number: u64,
+        mut from: R,
+        mut to: W,
+        close: fn(&W) -> io::Result<()>,
+    ) where
         R: Read + Send + 'static,
         W: Write + Send + 'static,
     {
@@ -126,7 +146,7 @@ impl Line {
                 if delay > 0 {
                     thread::sleep(Duration::from_micros(delay));
                 }
-                while line.stalled.load(Ordering::Relaxed) {
+                while line.holds_up(number) {
                     thread::sleep(Duration::from_millis(1));
                 }
                 let Some(read) = piece.get(..length) else {

@@ -14,7 +14,7 @@ macro_rules! sql_key_store {
         const _: () = {
             use std::sync::Arc;
 
-            use sqlx::Row as _;
+            use sqlx::{Connection as _, Row as _};
             use sqlx::pool::PoolConnection;
 
             use $crate::key::{KeyId, KeyRecord, Revision};
@@ -22,7 +22,7 @@ macro_rules! sql_key_store {
             use $crate::store::sql::bind::{self, Bind};
             use $crate::store::sql::error::{failed, insert_failed};
             use $crate::store::sql::read::{Columns, Read};
-            use $crate::store::sql::reads::Engine;
+            use $crate::store::sql::reads::{Engine, Health};
             use $crate::store::sql::{Work, statements};
             use $crate::store::{
                 Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, UsageFilter,
@@ -80,8 +80,15 @@ macro_rules! sql_key_store {
                     usize::try_from(most).unwrap_or(usize::MAX)
                 }
 
-                async fn connect(&self) -> Result<Self::Connection, sqlx::Error> {
-                    self.acquire().await
+                async fn connect(&self, health: Health) -> Result<Self::Connection, sqlx::Error> {
+                    loop {
+                        let mut connection = self.acquire().await?;
+                        if health == Health::Assumed || connection.ping().await.is_ok() {
+                            return Ok(connection);
+                        }
+                        // There are only so many dead ones, and a server that is down gives no new ones.
+                        connection.close_on_drop();
+                    }
                 }
 
                 async fn read(
@@ -162,7 +169,9 @@ macro_rules! sql_key_store {
                     work: impl for<'c> FnOnce(&'c mut PoolConnection<$engine>) -> Work<'c, T> + Send,
                 ) -> Result<T, sqlx::Error> {
                     let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-                    let acquired = tokio::time::timeout(self.deadline, self.pool.acquire()).await;
+                    // Tested, because a write that fails on a dead connection cannot be tried again: it may have been done.
+                    let connect = self.pool.connect(Health::Tested);
+                    let acquired = tokio::time::timeout(self.deadline, connect).await;
                     let mut connection = acquired.map_err(late)??;
                     let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
                     if done.is_err() {

@@ -37,6 +37,8 @@ macro_rules! key_store_conformance {
     (@table $then:ident $arguments:tt) => {
         $crate::key_store_conformance! { @$then $arguments
             core [
+                a_revocation_holds_for_the_next_request_of_every_service
+                a_verification_under_way_during_a_revocation_opens_nothing
                 delete_answers_not_found_for_an_unknown_id
                 delete_refuses_a_stale_revision
                 delete_removes_the_record
@@ -56,6 +58,7 @@ macro_rules! key_store_conformance {
                 owners_are_compared_by_their_bytes
                 pages_are_complete_while_keys_are_inserted
                 pages_are_of_the_size_asked_for
+                racing_rotations_leave_one_successor
                 racing_updates_lose_nothing
                 records_come_back_unchanged
                 update_answers_not_found_for_an_unknown_id

@@ -10,6 +10,7 @@
 )]
 
 mod delete;
+mod fleet;
 mod handles;
 mod insert;
 mod list;
@@ -22,6 +23,11 @@ mod usage;
 pub use delete::{
     delete_answers_not_found_for_an_unknown_id, delete_refuses_a_stale_revision,
     delete_removes_the_record,
+};
+pub use fleet::{
+    a_revocation_holds_for_the_next_request_of_every_service,
+    a_verification_under_way_during_a_revocation_opens_nothing,
+    racing_rotations_leave_one_successor,
 };
 pub use handles::Handles;
 pub use insert::{
@@ -63,6 +69,7 @@ mod tests {
     fn every_rule_stands_in_the_table() {
         let sources = [
             include_str!("delete.rs"),
+            include_str!("fleet.rs"),
             include_str!("insert.rs"),
             include_str!("list.rs"),
             include_str!("owner_limit.rs"),

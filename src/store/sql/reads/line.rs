@@ -3,10 +3,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use super::{Engine, IDLE};
+use super::{Engine, Health, IDLE};
 use crate::key::KeyId;
 
-/// How often a read is tried when the connection turns out to be gone: pooled ones die together when a server restarts.
+/// How often a read is tried when its connection turns out to be gone, from the second time on with a tested one: pooled
+/// connections die together when a server restarts.
 const ATTEMPTS: u32 = 3;
 
 /// How long a line keeps one connection at most, so that the pool's own bounds on age hold.
@@ -40,16 +41,17 @@ impl<E: Engine> Line<E> {
         deadline: Option<Duration>,
         ids: &[KeyId],
     ) -> Result<Vec<E::Row>, sqlx::Error> {
-        let mut attempt = 1;
+        let (mut attempt, mut health) = (1, Health::Assumed);
         loop {
             let rows = match deadline {
-                Some(deadline) => timeout(deadline, self.attempt(engine, ids)).await,
-                None => Ok(self.attempt(engine, ids).await),
+                Some(deadline) => timeout(deadline, self.attempt(engine, health, ids)).await,
+                None => Ok(self.attempt(engine, health, ids).await),
             };
             match rows {
                 Ok(Err(error)) if E::is_lost(&error) && attempt < ATTEMPTS => {
                     self.discard();
                     attempt = attempt.saturating_add(1);
+                    health = Health::Tested;
                 }
                 Ok(Err(error)) => {
                     self.discard();
@@ -64,14 +66,19 @@ impl<E: Engine> Line<E> {
         }
     }
 
-    async fn attempt(&mut self, engine: &E, ids: &[KeyId]) -> Result<Vec<E::Row>, sqlx::Error> {
+    async fn attempt(
+        &mut self,
+        engine: &E,
+        health: Health,
+        ids: &[KeyId],
+    ) -> Result<Vec<E::Row>, sqlx::Error> {
         if engine.is_closed() {
             self.held = None;
             return Err(sqlx::Error::PoolClosed);
         }
         let held = match &mut self.held {
             Some(held) => held,
-            empty @ None => empty.insert(Held::new(engine.connect().await?)),
+            empty @ None => empty.insert(Held::new(engine.connect(health).await?)),
         };
         match &mut held.connection {
             Some(connection) => E::read(connection, ids).await,

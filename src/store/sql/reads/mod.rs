@@ -52,7 +52,11 @@ pub(super) trait Engine: Send + Sync + 'static {
     /// Returns how many connections there can be.
     fn most_connections(&self) -> usize;
 
-    fn connect(&self) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
+    /// Returns a connection: any, or one that has just answered.
+    fn connect(
+        &self,
+        health: Health,
+    ) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
 
     /// Reads the rows of these ids, in any order.
     fn read(
@@ -71,6 +75,13 @@ pub(super) trait Engine: Send + Sync + 'static {
 
     /// Returns whether the connection broke, so that the read may be tried on another.
     fn is_lost(error: &sqlx::Error) -> bool;
+}
+
+/// Whether a connection from the pool is asked for a sign of life first, which costs a trip.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Health {
+    Assumed,
+    Tested,
 }
 
 /// The reads of one store. See the module's page.

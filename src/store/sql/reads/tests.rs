@@ -22,6 +22,8 @@ struct Inner {
     connections: AtomicUsize,
     discarded: AtomicUsize,
     closed: AtomicBool,
+    /// How each connection was asked for.
+    asked: StdMutex<Vec<Health>>,
     most: usize,
     /// What the next statements fail with.
     faults: StdMutex<Vec<sqlx::Error>>,
@@ -43,6 +45,7 @@ impl Fake {
             connections: AtomicUsize::new(0),
             discarded: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            asked: StdMutex::default(),
             most,
             faults: StdMutex::default(),
         }))
@@ -105,7 +108,8 @@ impl Engine for Fake {
         self.0.most
     }
 
-    async fn connect(&self) -> Result<Connection, sqlx::Error> {
+    async fn connect(&self, health: Health) -> Result<Connection, sqlx::Error> {
+        self.0.asked.lock().unwrap().push(health);
         self.0.connections.fetch_add(1, Ordering::SeqCst);
         Ok(Connection(Arc::clone(&self.0)))
     }
@@ -288,6 +292,9 @@ async fn a_lost_connection_is_replaced_and_the_read_goes_again() {
     fake.allow(3);
     assert_eq!(found(&fake.reads().find(&id(1)).await), Some(id(1)));
     assert_eq!(fake.0.discarded.load(Ordering::SeqCst), 2);
+    // Another that nobody has heard of since may be gone as well.
+    let asked = fake.0.asked.lock().unwrap().clone();
+    assert_eq!(asked, [Health::Assumed, Health::Tested, Health::Tested]);
     fake.0
         .faults
         .lock()
