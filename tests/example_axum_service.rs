@@ -9,191 +9,26 @@
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A running example. It is killed when it goes out of scope.
-struct Example {
-    child: Child,
-    address: String,
-    admin: Option<String>,
-    /// What it wrote to standard error, at the most verbose level.
-    log: Arc<Mutex<Vec<u8>>>,
-}
+mod example_support;
 
-/// The binary beside this test's own.
-fn binary() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let folder = own.parent().and_then(Path::parent).unwrap();
-    let path = folder.join("examples").join("axum_service");
-    assert!(
-        path.exists(),
-        "the example is not built: cargo build --example axum_service --features axum,sqlite"
-    );
-    path
-}
-
-impl Example {
-    fn start(folder: &Path) -> Self {
-        Self::start_with(folder, "keyward.audit.jsonl")
-    }
-
-    fn start_with(folder: &Path, trail: &str) -> Self {
-        let mut child = Command::new(binary())
-            .current_dir(folder)
-            .env("KEYWARD_ADDR", "127.0.0.1:0")
-            .env("RUST_LOG", "trace")
-            .env_remove("KEYWARD_DB")
-            .env("KEYWARD_AUDIT", trail)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (mut stderr, collected) = (child.stderr.take().unwrap(), Arc::clone(&log));
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(read @ 1..) = stderr.read(&mut chunk) {
-                collected.lock().unwrap().extend_from_slice(&chunk[..read]);
-            }
-        });
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (mut admin, mut address) = (None, None);
-        while address.is_none() {
-            let Some(Ok(line)) = lines.next() else {
-                panic!(
-                    "it ended at once: {}",
-                    String::from_utf8_lossy(&log.lock().unwrap())
-                );
-            };
-            if let Some((_, key)) = line.split_once("shown this once: ") {
-                admin = Some(key.trim().to_owned());
-            }
-            if let Some((_, rest)) = line.split_once("listening on http://") {
-                address = Some(rest.trim().to_owned());
-            }
-        }
-        Self {
-            child,
-            address: address.unwrap(),
-            admin,
-            log,
-        }
-    }
-
-    fn request(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            self.address
-        );
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            request.push_str(&format!(
-                "Content-Type: application/json\r\nContent-Length: {}\r\n",
-                body.len()
-            ));
-        }
-        request.push_str("\r\n");
-        request.push_str(&body);
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut raw = Vec::new();
-        stream.read_to_end(&mut raw).unwrap();
-        Answer::parse(&String::from_utf8_lossy(&raw))
-    }
-
-    fn get(&self, path: &str, key: &str) -> Answer {
-        self.request("GET", path, &[("X-API-Key", key)], None)
-    }
-
-    fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
-        self.request("POST", path, &[("X-API-Key", key)], Some(body))
-    }
-
-    fn admin(&self) -> &str {
-        self.admin.as_deref().unwrap()
-    }
-
-    fn issue(&self, settings: &Value) -> (String, String) {
-        let answer = self.post("/admin/keys", self.admin(), settings);
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        let json = answer.json();
-        (
-            json["id"].as_str().unwrap().to_owned(),
-            json["key"].as_str().unwrap().to_owned(),
-        )
-    }
-
-    /// Asks it to end, as a service manager does, and waits.
-    fn terminate(mut self) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("bash")
-                .args(["-c", &format!("kill -TERM {id}")])
-                .status()
-                .unwrap()
-                .success()
-        );
-        assert!(
-            self.child.wait().unwrap().success(),
-            "it did not end cleanly"
-        );
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
-}
-
-impl Answer {
-    fn parse(raw: &str) -> Self {
-        let (head, body) = raw.split_once("\r\n\r\n").expect("an HTTP answer");
-        let (line, headers) = head.split_once("\r\n").unwrap();
-        let status = line.split(' ').nth(1).unwrap().parse().unwrap();
-        Self {
-            status,
-            headers: headers.to_ascii_lowercase(),
-            body: body.to_owned(),
-        }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-}
+use example_support::{Answer, Example, binary};
 
 fn broker(name: &str) -> Value {
     json!({"name": name, "owner": "acme", "tenant": "t1", "role": "broker", "scopes": ["send_email"]})
+}
+
+fn start(folder: &Path) -> Example {
+    start_with(folder, "keyward.audit.jsonl")
+}
+
+fn start_with(folder: &Path, trail: &str) -> Example {
+    Example::start("axum_service", folder, &[("KEYWARD_AUDIT", trail)])
 }
 
 fn folder() -> TempDir {
@@ -203,7 +38,7 @@ fn folder() -> TempDir {
 #[test]
 fn answers_a_missing_and_a_wrong_key_alike() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let missing = example.request("GET", "/v1/me", &[], None);
     let malformed = example.get("/v1/me", "pm_live_nonsense");
     let unknown = example.get(
@@ -224,7 +59,7 @@ fn answers_a_missing_and_a_wrong_key_alike() {
 #[test]
 fn decides_by_scope_role_and_tenant() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let (id, key) = example.issue(&broker("mailer"));
     let me = example.get("/v1/me", &key);
     assert_eq!(
@@ -260,7 +95,7 @@ fn decides_by_scope_role_and_tenant() {
 #[test]
 fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let (_, key) = example.issue(&json!({"name": "n", "owner": "acme", "scopes": ["send_email"]}));
     let mut denied = None;
     // The bucket refills one a second meanwhile, so a slow machine needs a few more.
@@ -285,8 +120,8 @@ fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
 #[test]
 fn rotates_with_a_grace_and_revokes_in_every_process() {
     let folder = folder();
-    let here = Example::start(folder.path());
-    let there = Example::start_with(folder.path(), "there.audit.jsonl");
+    let here = start(folder.path());
+    let there = start_with(folder.path(), "there.audit.jsonl");
     assert!(
         there.admin.is_none(),
         "the second process printed an admin key"
@@ -331,7 +166,7 @@ fn rotates_with_a_grace_and_revokes_in_every_process() {
 #[test]
 fn keeps_keys_and_revocations_over_a_restart_and_loses_no_event() {
     let folder = folder();
-    let first = Example::start(folder.path());
+    let first = start(folder.path());
     let admin = first.admin().to_owned();
     let (kept, key) = first.issue(&broker("kept"));
     let (dead, lost) = first.issue(&broker("dead"));
@@ -360,7 +195,7 @@ fn keeps_keys_and_revocations_over_a_restart_and_loses_no_event() {
         .filter(|event| event["kind"] == "request_completed" && event["key_id"] == kept.as_str());
     assert_eq!(completed.count(), 20);
 
-    let second = Example::start(folder.path());
+    let second = start(folder.path());
     assert!(second.admin.is_none());
     assert_eq!(
         (
@@ -384,7 +219,7 @@ fn keeps_keys_and_revocations_over_a_restart_and_loses_no_event() {
 #[test]
 fn writes_no_piece_of_a_secret_anywhere() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let admin = example.admin().to_owned();
     let (id, key) = example.issue(&broker("mailer"));
     let mut secrets = vec![admin.clone(), key.clone()];
@@ -440,7 +275,7 @@ fn writes_no_piece_of_a_secret_anywhere() {
 #[test]
 fn refuses_fields_that_only_the_server_sets_and_unreadable_bodies() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     for body in [
         json!({"name": "n", "owner": "o", "role": "agent", "created_by": "user:root"}),
         json!({"name": "n", "owner": "o"}),
@@ -463,7 +298,7 @@ fn refuses_fields_that_only_the_server_sets_and_unreadable_bodies() {
 #[test]
 fn runs_the_transcript_of_the_readme() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let readme =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let after = readme.split_once("<!-- transcript").unwrap().1;
@@ -506,7 +341,7 @@ fn runs_the_transcript_of_the_readme() {
 #[test]
 fn reads_objects_only_and_shows_until_when_an_old_secret_works() {
     let folder = folder();
-    let example = Example::start(folder.path());
+    let example = start(folder.path());
     let (id, key) = example.issue(&broker("mailer"));
     let rotate = format!("/admin/keys/{id}/rotate");
     let list = example.post(&rotate, example.admin(), &json!([]));
@@ -531,7 +366,7 @@ fn reads_objects_only_and_shows_until_when_an_old_secret_works() {
 #[test]
 fn makes_another_admin_key_when_none_is_left_and_logs_why_it_cannot_start() {
     let folder = folder();
-    let first = Example::start(folder.path());
+    let first = start(folder.path());
     let admin = first.admin().to_owned();
     let id = first.get("/v1/me", &admin).json()["id"]
         .as_str()
@@ -544,11 +379,11 @@ fn makes_another_admin_key_when_none_is_left_and_logs_why_it_cannot_start() {
     );
     assert_eq!(revoked.status, 200);
     first.terminate();
-    let second = Example::start(folder.path());
+    let second = start(folder.path());
     assert_eq!(second.get("/v1/me", &admin).status, 401);
     assert_eq!(second.get("/admin/keys", second.admin()).status, 200);
 
-    let mut third = Command::new(binary())
+    let mut third = Command::new(binary("axum_service"))
         .current_dir(folder.path())
         .env("KEYWARD_ADDR", "127.0.0.1:0")
         .env("KEYWARD_AUDIT", "third.audit.jsonl")
@@ -564,7 +399,7 @@ fn makes_another_admin_key_when_none_is_left_and_logs_why_it_cannot_start() {
     third.wait().unwrap();
     assert!(line.contains("shown this once: pm_live_"), "{line}");
 
-    let output = Command::new(binary())
+    let output = Command::new(binary("axum_service"))
         .current_dir(folder.path())
         .env("KEYWARD_ADDR", &second.address)
         .output()

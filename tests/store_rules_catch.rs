@@ -28,6 +28,10 @@ macro_rules! catches {
 }
 
 catches! {
+    catches_a_cache_that_outlives_a_revocation: a_revocation_holds_for_the_next_request_of_every_service
+        catches CachesReads;
+    catches_a_cache_between_two_reads: a_verification_under_way_during_a_revocation_opens_nothing catches CachesReads;
+    catches_rotations_that_overwrite_each_other: racing_rotations_leave_one_successor catches TakesAnyRevision;
     catches_a_cache: writes_are_seen_from_every_handle catches CachesReads;
     catches_a_limit_over_all_keys: owner_limit_counts_active_keys_only catches CountsAllKeysAgainstTheLimit;
     catches_a_limit_checked_beforehand: owner_limit_holds_when_raced catches CountsThenInserts;
