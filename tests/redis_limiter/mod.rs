@@ -1,0 +1,63 @@
+//! Limiters on test servers, each with keys of its own.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "each test takes what it needs of these helpers, and a helper may say what it expects"
+)]
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use keyward::rate_limit::{RedisConnection, RedisLimiterBuilder, RedisRateLimiter, TimeSource};
+
+use crate::servers::{self, Redis};
+
+/// A limiter on this server whose keys begin with a prefix that nobody else uses.
+pub(crate) async fn on(server: &Redis) -> RedisLimiterBuilder {
+    let connection = RedisConnection::connect(&server.url()).await.unwrap();
+    RedisRateLimiter::builder(connection).prefix(&servers::unique("limits"))
+}
+
+pub(crate) async fn on_its_own_clock() -> RedisRateLimiter {
+    on(Redis::shared()).await.build()
+}
+
+pub(crate) async fn on_the_callers_clock() -> RedisRateLimiter {
+    let limiter = on(Redis::shared()).await;
+    limiter.time_source(TimeSource::Caller).build()
+}
+
+/// A cluster of one node that has all slots: enough for it to refuse a script on keys of two.
+pub(crate) fn cluster() -> &'static Redis {
+    static CLUSTER: OnceLock<Redis> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        // Nobody else joins, but there is no cluster without a port for others.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = port.local_addr().unwrap().port().to_string();
+        let server = Redis::private(&[
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+        ]);
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let is_up = || {
+            let info = server.command(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok")
+        };
+        wait_until("the cluster is up", is_up);
+        server
+    })
+}
+
+/// Waits for what is bound to happen.
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < end, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
