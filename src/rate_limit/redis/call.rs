@@ -81,9 +81,14 @@ impl RedisCall {
     }
 
     /// Returns the call that gives back what this one took.
+    ///
+    /// The last charge comes first: so each finds its bucket as it left it, within what its own quota can owe.
     pub(super) fn refund(mut self) -> Self {
-        if let Some(mode) = self.arguments.first_mut() {
+        self.keys.reverse();
+        if let Some((mode, rest)) = self.arguments.split_first_mut() {
             *mode = number(Mode::Refund);
+            let (pairs, _) = rest.as_chunks_mut::<2>();
+            pairs.reverse();
         }
         self
     }

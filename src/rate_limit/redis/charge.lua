@@ -39,9 +39,7 @@ if denied or not (consume or refund) then
     end
 else
     for key, full_at in pairs(after) do
-        if full_at ~= stored[key] then
-            if full_at > now then keep(key, full_at) else redis.call('DEL', key) end
-        end
+        if full_at ~= stored[key] then keep(key, full_at) end
     end
 end
 local answer = {}

@@ -135,8 +135,14 @@ impl Answered {
 
     /// Gives back what was taken, and reports what is owed then. If that fails, what was taken is what is owed.
     async fn undo(self, client: Arc<dyn RedisClient>) -> Result<Self, RateLimitError> {
-        let Self { call, asked, cells } = self;
+        let Self {
+            call,
+            mut asked,
+            mut cells,
+        } = self;
         let call = call.refund();
+        asked.reverse();
+        cells.reverse();
         let numbers = client.eval(&call).await;
         let given = numbers.and_then(|numbers| {
             self::cells(each(&asked), Mode::Refund, &numbers).map(Iterator::collect)
