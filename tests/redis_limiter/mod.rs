@@ -9,7 +9,11 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use keyward::rate_limit::{RedisConnection, RedisLimiterBuilder, RedisRateLimiter, TimeSource};
+use keyward::rate_limit::{
+    Charge, Mode, Quota, RateDecision, RateLimitError, RateLimiter, RateLimiterExt as _,
+    RedisConnection, RedisLimiterBuilder, RedisRateLimiter, Subject, TimeSource,
+};
+use keyward::time::{Clock as _, SystemClock};
 
 use crate::servers::{self, Redis};
 
@@ -53,6 +57,48 @@ pub(crate) fn cluster() -> &'static Redis {
         wait_until("the cluster is up", is_up);
         server
     })
+}
+
+/// So many tokens, none of which comes back while a test runs.
+pub(crate) fn hourly(limit: u32) -> Quota {
+    let period = Duration::from_secs(3600).saturating_mul(limit);
+    let quota = Quota::per(limit, period).unwrap();
+    quota.in_bucket("slow").unwrap()
+}
+
+pub(crate) fn key<'a>(id: &'a str, quota: &'a Quota, cost: u32) -> Charge<'a> {
+    Charge::new(Subject::key(id), quota).with_cost(cost)
+}
+
+pub(crate) async fn check(
+    limiter: &impl RateLimiter,
+    charges: &[Charge<'_>],
+    mode: Mode,
+) -> Result<RateDecision, RateLimitError> {
+    limiter.check(charges, mode, SystemClock::new().now()).await
+}
+
+/// Takes one token of `a` under [`hourly`], or fails as the limiter does.
+pub(crate) async fn take(
+    limiter: &impl RateLimiter,
+    quota: &Quota,
+) -> Result<RateDecision, RateLimitError> {
+    check(limiter, &[key("a", quota, 1)], Mode::Consume).await
+}
+
+pub(crate) async fn left(limiter: &impl RateLimiter, id: &str, quota: &Quota) -> u32 {
+    let looking = [key(id, quota, 0)];
+    let decision = check(limiter, &looking, Mode::Peek).await.unwrap();
+    decision.states().next().unwrap().remaining()
+}
+
+/// Waits for what is bound to happen, and lets others run meanwhile.
+pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !done().await {
+        assert!(Instant::now() < end, "it never came about that {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Waits for what is bound to happen.

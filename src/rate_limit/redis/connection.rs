@@ -101,6 +101,15 @@ impl Current {
     fn link(&self) -> Result<Arc<Link>, Fault> {
         sync::lock(&self.0).clone()
     }
+
+    /// Uses this link no more, unless it has been replaced already. Whoever comes next need not find out again.
+    fn retire(&self, link: &Arc<Link>, fault: Fault) {
+        let is_current = |current: &Arc<Link>| Arc::ptr_eq(current, link);
+        let mut current = sync::lock(&self.0);
+        if current.as_ref().is_ok_and(is_current) {
+            *current = Err(fault);
+        }
+    }
 }
 
 impl RedisConnection {
@@ -202,7 +211,12 @@ impl RedisClient for RedisConnection {
             }
             answer => answer,
         };
-        Ok(answer?)
+        answer.map_err(|fault| {
+            if fault.ends_the_link() {
+                self.current.retire(&link, fault.clone());
+            }
+            fault.into()
+        })
     }
 }
 
