@@ -1,6 +1,7 @@
 //! Redis and memory give the same answers, to the microsecond, whatever they are asked.
 #![cfg(feature = "redis")]
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "helper functions of a test, outside of #[test]"
 )]

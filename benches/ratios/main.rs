@@ -24,9 +24,13 @@ mod flood;
 mod hot_path;
 mod limiter;
 mod measure;
+mod redis;
 mod revocation;
 mod sqlite;
 mod world;
+
+#[path = "../../tests/servers/mod.rs"]
+mod servers;
 
 fn main() {
     let only: Vec<String> = std::env::args()
@@ -36,12 +40,13 @@ fn main() {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     println!("name\tours\treference\tratio\ttarget\tverdict");
-    let parts: [(&str, fn()); 7] = [
+    let parts: [(&str, fn()); 8] = [
         ("hot_path", hot_path::run),
         ("first_use", first_use::run),
         ("limiter", limiter::run),
         ("allocations", allocations::run),
         ("sqlite", sqlite::run),
+        ("redis", redis::run),
         ("revocation", revocation::run),
         ("flood", flood::run),
     ];

@@ -100,6 +100,7 @@ impl RedisRateLimiter {
     }
 
     /// Returns this limiter behind a deadline of 25 ms, a pause after repeated failures, and the policy for an outage.
+    #[must_use]
     pub fn guarded(self, policy: OutagePolicy) -> GuardedRateLimiter {
         GuardedRateLimiter::new(self, policy)
     }
