@@ -37,10 +37,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !std::path::Path::new(from).is_file() {
         return Err(format!("there is no file `{from}`").into());
     }
-    let (from, to) = (SqliteStore::open(from).await?, PostgresStore::connect(to).await?);
+    let (from, to) = (
+        SqliteStore::open(from).await?,
+        PostgresStore::connect(to).await?,
+    );
     let report = copy(&from, &to).await?;
-    let Report { copied, updated, same, newer } = report;
-    println!("copied {copied}, updated {updated}, the same already {same}, newer in PostgreSQL and left {newer}");
+    let Report {
+        copied,
+        updated,
+        same,
+        newer,
+    } = report;
+    println!(
+        "copied {copied}, updated {updated}, the same already {same}, newer in PostgreSQL and left {newer}"
+    );
     Ok(())
 }
 
@@ -61,7 +71,11 @@ async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreErr
 }
 
 /// The revision counts changes, so the copy with the higher one is the later one.
-async fn copy_one(record: &KeyRecord, to: &dyn KeyStore, report: &mut Report) -> Result<(), StoreError> {
+async fn copy_one(
+    record: &KeyRecord,
+    to: &dyn KeyStore,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     match to.insert(InsertKey::new(record.clone())).await {
         Err(StoreError::AlreadyExists) => {}
         inserted => {

@@ -7,13 +7,22 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+#[cfg(feature = "redis")]
+use std::time::Duration;
 
 use keyward::rate_limit::{
     Charge, GuardedRateLimiter, MemoryRateLimiter, Mode, OutagePolicy, RateLimitError, RateLimiter,
     Reply, TimeSource,
 };
+#[cfg(feature = "redis")]
+use keyward::rate_limit::{RedisRateLimiter, RedisTopology};
 use keyward::testing::rate_limit_rules::{RULES, Rule};
 use keyward::time::Timestamp;
+
+#[cfg(feature = "redis")]
+mod redis_limiter;
+#[cfg(feature = "redis")]
+mod servers;
 
 async fn memory() -> MemoryRateLimiter {
     MemoryRateLimiter::new()
@@ -41,12 +50,39 @@ async fn without_backend() -> GuardedRateLimiter {
     GuardedRateLimiter::new(Down, OutagePolicy::Local).with_nodes(NonZeroU32::MIN)
 }
 
+/// Rules are about answers. How long they may take is no rule, and a test machine may be slow.
+#[cfg(feature = "redis")]
+async fn guarded_redis() -> GuardedRateLimiter {
+    let limiter = redis_limiter::on_the_callers_clock().await;
+    let guarded = limiter.guarded(OutagePolicy::Refuse);
+    guarded.with_deadline(Duration::from_secs(30))
+}
+
+/// What a cluster promises less is about failures, and about what others see meanwhile.
+#[cfg(feature = "redis")]
+async fn redis_cluster() -> RedisRateLimiter {
+    let limiter = redis_limiter::on(redis_limiter::cluster()).await;
+    let limiter = limiter.topology(RedisTopology::Cluster);
+    limiter.time_source(TimeSource::Caller).build()
+}
+
 keyward::rate_limiter_conformance!(memory_limiter, memory);
 keyward::rate_limiter_conformance!(memory_limiter_of_one_line, crowded);
 keyward::rate_limiter_conformance!(limiter_in_an_arc, shared);
 keyward::rate_limiter_conformance!(limiter_in_a_box, boxed);
 keyward::rate_limiter_conformance!(guarded_limiter, guarded);
 keyward::rate_limiter_conformance!(guarded_limiter_without_backend, without_backend);
+#[cfg(feature = "redis")]
+keyward::rate_limiter_conformance!(redis_on_its_own_clock, redis_limiter::on_its_own_clock);
+#[cfg(feature = "redis")]
+keyward::rate_limiter_conformance!(
+    redis_on_the_callers_clock,
+    redis_limiter::on_the_callers_clock
+);
+#[cfg(feature = "redis")]
+keyward::rate_limiter_conformance!(redis_behind_a_guard, guarded_redis);
+#[cfg(feature = "redis")]
+keyward::rate_limiter_conformance!(redis_in_a_cluster, redis_cluster);
 
 /// Answers later, as a limiter across a network does.
 #[derive(Debug)]

@@ -9,15 +9,17 @@
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod example_support;
 
-use example_support::{Answer, Example, binary};
+use example_support::{Example, binary};
 
 fn broker(name: &str) -> Value {
     json!({"name": name, "owner": "acme", "tenant": "t1", "role": "broker", "scopes": ["send_email"]})

@@ -2,13 +2,14 @@
 //!
 //! An input is `time [cN] [xN]`: seconds after the start, the cost (one unless stated) and how often it is sent, or
 //! `first..last/step` for a series. An answer is `A left`, `D left wait seconds [Retry-After]` or `N left`; `A 59..0` is
-//! one answer a request, counting down.
+//! one answer a request, counting down. Every limiter that goes by the caller's clock gives the same answers.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "helper functions of a test, outside of #[test]"
 )]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::rate_limit::{
@@ -16,6 +17,47 @@ use keyward::rate_limit::{
     RateLimiterExt, Subject,
 };
 use keyward::time::Timestamp;
+
+#[cfg(feature = "redis")]
+mod redis_limiter;
+#[cfg(feature = "redis")]
+mod servers;
+
+/// Makes a module in which each of the functions below is a test against limiters from `fresh`.
+macro_rules! vectors {
+    ($module:ident, $fresh:expr, [$($vector:ident),* $(,)?]) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $vector() {
+                    super::$vector(async || super::shared($fresh)).await;
+                }
+            )*
+        }
+    };
+    ($module:ident, $fresh:expr) => {
+        vectors!($module, $fresh, [
+            every_vector_holds_to_the_microsecond,
+            every_vector_holds_beside_another_limit,
+            v23_a_half_used_starter_becomes_a_half_used_pro,
+            v24_a_half_used_pro_becomes_a_half_used_starter,
+            v25_a_debt_above_a_smaller_burst_is_cut_to_it,
+            m1_an_empty_key_takes_nothing_from_the_address,
+            m3_two_denials_wait_for_the_longer,
+            m4_three_fresh_limits,
+            m6_what_can_never_pass_takes_nothing,
+            c1_640_tries_at_one_instant_admit_the_burst,
+        ]);
+    };
+}
+
+vectors!(memory, super::MemoryRateLimiter::new());
+#[cfg(feature = "redis")]
+vectors!(redis, super::redis_limiter::on_the_callers_clock().await);
+
+fn shared(limiter: impl RateLimiter) -> Arc<dyn RateLimiter> {
+    Arc::new(limiter)
+}
 
 struct Vector {
     id: &'static str,
@@ -231,7 +273,7 @@ fn minute(limit: u32, burst: u32) -> Quota {
 }
 
 async fn send(
-    limiter: &MemoryRateLimiter,
+    limiter: &Arc<dyn RateLimiter>,
     charges: &[Charge<'_>],
     mode: Mode,
     micros: i64,
@@ -252,10 +294,9 @@ fn left(decision: &RateDecision) -> Vec<u32> {
     decision.states().map(QuotaState::remaining).collect()
 }
 
-#[tokio::test]
-async fn every_vector_holds_to_the_microsecond() {
+async fn every_vector_holds_to_the_microsecond(fresh: impl AsyncFn() -> Arc<dyn RateLimiter>) {
     for vector in VECTORS {
-        let limiter = MemoryRateLimiter::new();
+        let limiter = fresh().await;
         let quota = minute(vector.limit, vector.burst);
         let mut answered = Vec::new();
         for sent in requests(vector.sent) {
@@ -268,11 +309,10 @@ async fn every_vector_holds_to_the_microsecond() {
 }
 
 /// The same vectors behind another limit that always fits: several charges give the same answers as one.
-#[tokio::test]
-async fn every_vector_holds_beside_another_limit() {
+async fn every_vector_holds_beside_another_limit(fresh: impl AsyncFn() -> Arc<dyn RateLimiter>) {
     let wide = Quota::per_second(1_000_000).unwrap();
     for vector in VECTORS {
-        let limiter = MemoryRateLimiter::new();
+        let limiter = fresh().await;
         let quota = minute(vector.limit, vector.burst);
         let mut answered = Vec::new();
         for sent in requests(vector.sent) {
@@ -284,9 +324,10 @@ async fn every_vector_holds_beside_another_limit() {
     }
 }
 
-#[tokio::test]
-async fn v23_a_half_used_starter_becomes_a_half_used_pro() {
-    let limiter = MemoryRateLimiter::new();
+async fn v23_a_half_used_starter_becomes_a_half_used_pro(
+    fresh: impl AsyncFn() -> Arc<dyn RateLimiter>,
+) {
+    let limiter = fresh().await;
     let (starter, pro) = (minute(60, 60), minute(300, 300));
     let used = send(&limiter, &[key(&starter).with_cost(30)], Mode::Consume, 0).await;
     assert_eq!(left(&used), [30]);
@@ -299,9 +340,10 @@ async fn v23_a_half_used_starter_becomes_a_half_used_pro() {
     assert_eq!(shown(&next), "A 149");
 }
 
-#[tokio::test]
-async fn v24_a_half_used_pro_becomes_a_half_used_starter() {
-    let limiter = MemoryRateLimiter::new();
+async fn v24_a_half_used_pro_becomes_a_half_used_starter(
+    fresh: impl AsyncFn() -> Arc<dyn RateLimiter>,
+) {
+    let limiter = fresh().await;
     let (starter, pro) = (minute(60, 60), minute(300, 300));
     let used = send(&limiter, &[key(&pro).with_cost(150)], Mode::Consume, 0).await;
     assert_eq!(left(&used), [150]);
@@ -309,9 +351,10 @@ async fn v24_a_half_used_pro_becomes_a_half_used_starter() {
     assert_eq!(shown(&next), "A 29");
 }
 
-#[tokio::test]
-async fn v25_a_debt_above_a_smaller_burst_is_cut_to_it() {
-    let limiter = MemoryRateLimiter::new();
+async fn v25_a_debt_above_a_smaller_burst_is_cut_to_it(
+    fresh: impl AsyncFn() -> Arc<dyn RateLimiter>,
+) {
+    let limiter = fresh().await;
     let (large, small) = (minute(60, 60), minute(60, 10));
     let used = send(&limiter, &[key(&large).with_cost(30)], Mode::Consume, 0).await;
     assert_eq!(left(&used), [30]);
@@ -323,9 +366,10 @@ async fn v25_a_debt_above_a_smaller_burst_is_cut_to_it() {
     assert_eq!(shown(&next), "A 0");
 }
 
-#[tokio::test]
-async fn m1_an_empty_key_takes_nothing_from_the_address() {
-    let limiter = MemoryRateLimiter::new();
+async fn m1_an_empty_key_takes_nothing_from_the_address(
+    fresh: impl AsyncFn() -> Arc<dyn RateLimiter>,
+) {
+    let limiter = fresh().await;
     let (starter, address) = (minute(60, 60), minute(300, 300));
     let used = send(&limiter, &[key(&starter).with_cost(60)], Mode::Consume, 0).await;
     assert!(used.is_allowed());
@@ -337,9 +381,8 @@ async fn m1_an_empty_key_takes_nothing_from_the_address() {
     assert_eq!(left(&peek), [300]);
 }
 
-#[tokio::test]
-async fn m3_two_denials_wait_for_the_longer() {
-    let limiter = MemoryRateLimiter::new();
+async fn m3_two_denials_wait_for_the_longer(fresh: impl AsyncFn() -> Arc<dyn RateLimiter>) {
+    let limiter = fresh().await;
     let starter = minute(60, 60).named("starter").unwrap();
     let address = minute(300, 300).named("ip").unwrap();
     let drain = [key(&starter).with_cost(60), ip(&address).with_cost(300)];
@@ -350,9 +393,8 @@ async fn m3_two_denials_wait_for_the_longer() {
     assert_eq!(names, ["starter", "ip"]);
 }
 
-#[tokio::test]
-async fn m4_three_fresh_limits() {
-    let limiter = MemoryRateLimiter::new();
+async fn m4_three_fresh_limits(fresh: impl AsyncFn() -> Arc<dyn RateLimiter>) {
+    let limiter = fresh().await;
     let pro = minute(300, 300).named("pro").unwrap();
     let thousand = minute(1000, 1000);
     let tenant = Charge::new(Subject::tenant("acme"), &thousand);
@@ -363,9 +405,8 @@ async fn m4_three_fresh_limits() {
     assert_eq!(all.tightest().unwrap().name(), "pro");
 }
 
-#[tokio::test]
-async fn m6_what_can_never_pass_takes_nothing() {
-    let limiter = MemoryRateLimiter::new();
+async fn m6_what_can_never_pass_takes_nothing(fresh: impl AsyncFn() -> Arc<dyn RateLimiter>) {
+    let limiter = fresh().await;
     let sixty = minute(60, 60);
     let charges = [key(&sixty).with_cost(61), ip(&sixty).with_cost(61)];
     let both = send(&limiter, &charges, Mode::Consume, 0).await;
@@ -374,22 +415,29 @@ async fn m6_what_can_never_pass_takes_nothing() {
     assert_eq!(left(&both), [60, 60]);
 }
 
-#[test]
-fn c1_640_tries_at_one_instant_admit_the_burst() {
+async fn c1_640_tries_at_one_instant_admit_the_burst(
+    fresh: impl AsyncFn() -> Arc<dyn RateLimiter>,
+) {
     let quota = Quota::per(60, Duration::from_secs(60 * 3600)).unwrap();
-    let limiter = MemoryRateLimiter::new();
-    let admitted: usize = std::thread::scope(|scope| {
-        let task = || {
-            let mine = [key(&quota)];
-            let tries = (0..10).filter(|_| {
-                let reply = limiter.apply(&mine, Mode::Consume, START).try_ready();
-                !reply.unwrap().unwrap().is_denied()
-            });
-            tries.count()
-        };
-        let tasks: Vec<_> = (0..64).map(|_| scope.spawn(task)).collect();
-        tasks.into_iter().map(|task| task.join().unwrap()).sum()
-    });
+    let limiter = fresh().await;
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let (limiter, quota) = (Arc::clone(&limiter), quota.clone());
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || {
+                let charges = [key(&quota)];
+                let tries = (0..10).filter(|_| {
+                    let decision = runtime.block_on(send(&limiter, &charges, Mode::Consume, 0));
+                    decision.is_allowed()
+                });
+                tries.count()
+            })
+        })
+        .collect();
+    let mut admitted = 0;
+    for task in tasks {
+        admitted += task.await.unwrap();
+    }
     assert_eq!(admitted, 60);
 }
 

@@ -26,11 +26,15 @@ mod limiter;
 mod measure;
 mod postgres;
 mod reads;
+mod redis;
 mod revocation;
 #[path = "../../tests/servers/mod.rs"]
 mod servers;
 mod sqlite;
 mod world;
+
+#[path = "../../tests/servers/mod.rs"]
+mod servers;
 
 fn main() {
     let only: Vec<String> = std::env::args()
@@ -40,13 +44,14 @@ fn main() {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     println!("name\tours\treference\tratio\ttarget\tverdict");
-    let parts: [(&str, fn()); 8] = [
+    let parts: [(&str, fn()); 9] = [
         ("hot_path", hot_path::run),
         ("first_use", first_use::run),
         ("limiter", limiter::run),
         ("allocations", allocations::run),
         ("sqlite", sqlite::run),
         ("postgres", postgres::run),
+        ("redis", redis::run),
         ("revocation", revocation::run),
         ("flood", flood::run),
     ];

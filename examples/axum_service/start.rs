@@ -36,7 +36,10 @@ pub(crate) fn setting(name: &str, default: &str) -> String {
 }
 
 /// Serves until it is asked to end, and then writes what is still in memory.
-pub(crate) async fn serve(listener: TcpListener, service: &KeyService) -> Result<(), Box<dyn Error>> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: &KeyService,
+) -> Result<(), Box<dyn Error>> {
     if let Some(key) = admin_key_if_needed(service).await? {
         println!("admin key, shown this once: {key}");
     }
@@ -77,7 +80,10 @@ async fn admin_key_if_needed(service: &KeyService) -> Result<Option<String>, Box
     .with_justification("made by the service at its start");
     // Of several processes that start together on an empty database, one makes the key.
     let first = request.clone().with_owner_limit(1);
-    let issued = match service.issue(&bootstrap, if wanted { request.clone() } else { first }).await {
+    let issued = match service
+        .issue(&bootstrap, if wanted { request.clone() } else { first })
+        .await
+    {
         Err(LifecycleError::OwnerLimit { .. }) if has_admin(service, &bootstrap).await? => {
             return Ok(None);
         }

@@ -18,6 +18,7 @@
 //! | `KEYWARD_POSTGRES` | `postgres://localhost/keyward` | the database, where the schema `keyward` is made |
 //! | `KEYWARD_REDIS` | `redis://127.0.0.1` | where requests are counted |
 //! | `KEYWARD_PROCESSES` | `2` | how many processes share the limits: each keeps to its part while Redis is down |
+//! | `KEYWARD_REDIS_DEADLINE_MS` | `25` | how long a request waits for Redis |
 //! | `KEYWARD_NAME` | `fleet` | what this process is called in the audit trail |
 //! | `KEYWARD_NEW_ADMIN` | `0` | `1` prints another admin key, when the last one is lost |
 //! | `RUST_LOG` | `info` | what is logged to standard error |
@@ -38,6 +39,7 @@ mod start;
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use keyward::audit::PostgresAuditSink;
 use keyward::rate_limit::{GuardedRateLimiter, OutagePolicy, RedisConnection, RedisRateLimiter};
@@ -62,11 +64,16 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 async fn open() -> Result<KeyService, Box<dyn Error>> {
-    let store = PostgresStore::connect(&setting("KEYWARD_POSTGRES", "postgres://localhost/keyward")).await;
+    let store =
+        PostgresStore::connect(&setting("KEYWARD_POSTGRES", "postgres://localhost/keyward")).await;
     let store = store.map_err(at("cannot open", "the database"))?;
     // Events lie beside the keys, in a table that all processes write to.
-    let trail = PostgresAuditSink::from_pool(store.pool().clone(), &setting("KEYWARD_NAME", "fleet"))?;
-    trail.migrate().await.map_err(at("cannot open", "the audit trail"))?;
+    let trail =
+        PostgresAuditSink::from_pool(store.pool().clone(), &setting("KEYWARD_NAME", "fleet"))?;
+    trail
+        .migrate()
+        .await
+        .map_err(at("cannot open", "the audit trail"))?;
     Ok(KeyService::builder(store)
         .policy(policy::roles()?)
         .limits(policy::limits()?)
@@ -82,7 +89,9 @@ async fn open() -> Result<KeyService, Box<dyn Error>> {
 fn limiter() -> Result<GuardedRateLimiter, Box<dyn Error>> {
     let connection = RedisConnection::open(&setting("KEYWARD_REDIS", "redis://127.0.0.1"))?;
     let processes: NonZeroU32 = setting("KEYWARD_PROCESSES", "2").parse()?;
+    let deadline = setting("KEYWARD_REDIS_DEADLINE_MS", "25").parse()?;
     Ok(RedisRateLimiter::new(connection)
         .guarded(OutagePolicy::Local)
+        .with_deadline(Duration::from_millis(deadline))
         .with_nodes(processes))
 }

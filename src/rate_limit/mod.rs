@@ -5,8 +5,9 @@
 //! request: it takes all of them or none. Its [`Answer`] becomes a [`RateDecision`], and that becomes the response's
 //! [header fields](RateHeaders).
 //!
-//! [`MemoryRateLimiter`] counts within the process, in bounded memory. [`GuardedRateLimiter`] stands in front of a limiter
-//! that can fail and does what an [`OutagePolicy`] says. `docs/rate-limiting.md` explains what the numbers mean.
+//! [`MemoryRateLimiter`] counts within the process, in bounded memory; `RedisRateLimiter` (feature `redis`) counts for several
+//! processes. [`GuardedRateLimiter`] stands in front of a limiter that can fail and does what an [`OutagePolicy`] says.
+//! `docs/rate-limiting.md` explains what the numbers mean.
 //!
 //! ```
 //! use keyward::rate_limit::{Charge, MemoryRateLimiter, Mode, RateLimiterExt, Subject, Tiers};
@@ -35,6 +36,8 @@ mod headers;
 mod memory;
 mod quota;
 mod quota_text;
+#[cfg(feature = "redis")]
+mod redis;
 mod reply;
 mod subject;
 mod tier;
@@ -43,6 +46,11 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{
+    RedisCall, RedisClient, RedisConnectError, RedisConnection, RedisLimiterBuilder,
+    RedisRateLimiter, RedisTopology,
+};
 pub use charge::{Charge, MAX_CHARGES, Mode};
 pub use decision::{Outcome, QuotaState, RateDecision};
 pub use error::RateLimitError;

@@ -1,7 +1,7 @@
 //! Redis on a unix socket in its folder, without persistence.
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -44,6 +44,20 @@ impl Redis {
         socket(self.0.folder())
     }
 
+    /// Runs a command, and returns what `redis-cli` would print without a terminal: values line by line.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let mut stream = BufReader::new(UnixStream::connect(self.socket()).expect("a connection"));
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        let sent = stream.get_mut().write_all(request.as_bytes());
+        sent.expect("a server that reads");
+        let mut lines = Vec::new();
+        read_value(&mut stream, &mut lines);
+        lines.join("\n")
+    }
+
     /// Stops it in its tracks: connections stay open, and nothing is answered.
     pub(crate) fn freeze(&self) {
         self.0.signal("STOP");
@@ -67,6 +81,22 @@ impl Redis {
     /// Starts the killed server again, empty.
     pub(crate) fn restart(&self) {
         self.0.restart();
+    }
+}
+
+fn read_value(stream: &mut BufReader<UnixStream>, lines: &mut Vec<String>) {
+    let mut head = String::new();
+    stream.read_line(&mut head).expect("an answer");
+    let (kind, rest) = head.trim_end().split_at(1);
+    match (kind, rest.parse::<usize>()) {
+        ("$", Ok(length)) => {
+            let mut value = vec![0; length + 2];
+            stream.read_exact(&mut value).expect("a whole value");
+            value.truncate(length);
+            lines.push(String::from_utf8_lossy(&value).into_owned());
+        }
+        ("*", Ok(length)) => (0..length).for_each(|_| read_value(stream, lines)),
+        _ => lines.push(rest.to_owned()),
     }
 }
 

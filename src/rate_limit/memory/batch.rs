@@ -57,11 +57,17 @@ impl MemoryRateLimiter {
             }
         }
         let applied = mode != Mode::Peek && !denied;
+        let mut healed = false;
         for work in works.iter() {
-            if applied && work.owed != work.debt {
+            if applied && work.writes() {
                 held.store(work.place, work.full_at_after(now), now);
             } else if denied && mode == Mode::Consume {
-                held.heal(work, now);
+                healed |= held.heal(work, now);
+            }
+        }
+        if healed {
+            for work in works.iter_mut() {
+                work.full_at = held.find(work.place).map_or(Timestamp::MIN, |at| *at);
             }
         }
         Answer::new(works.iter().map(|work| {
@@ -82,15 +88,19 @@ impl Work {
         wait: 0,
     };
 
+    fn writes(&self) -> bool {
+        self.owed != self.debt
+    }
+
     fn full_at_after(&self, now: Timestamp) -> Timestamp {
         self.bucket.full_at(now, self.owed)
     }
 }
 
-/// The last of these charges that is on the bucket at `place`.
+/// The last of these charges that changes the bucket at `place`. One that does not must not lend it the size of its quota.
 fn last(works: &[Work], place: Place) -> Option<&Work> {
     let mut works = works.iter().rev();
-    works.find(|work| work.place.tag == place.tag)
+    works.find(|work| work.place.tag == place.tag && work.writes())
 }
 
 /// The lines of one call, locked in the order of the table, each once.
@@ -140,12 +150,14 @@ impl<'a, const N: usize> Held<'a, N> {
     }
 
     /// Pulls a bucket back to its capacity that was denied because it is beyond it (see [`Bucket::overdrawn`]).
-    fn heal(&mut self, work: &Work, now: Timestamp) {
-        if work.wait > 0
-            && work.bucket.overdrawn(work.full_at, now)
-            && let Some(stored) = self.find(work.place)
-        {
-            *stored = work.bucket.full_at(now, work.bucket.capacity());
+    fn heal(&mut self, work: &Work, now: Timestamp) -> bool {
+        if work.wait == 0 || !work.bucket.overdrawn(work.full_at, now) {
+            return false;
         }
+        let Some(stored) = self.find(work.place) else {
+            return false;
+        };
+        *stored = (*stored).min(work.bucket.full_at(now, work.bucket.capacity()));
+        true
     }
 }

@@ -297,4 +297,7 @@ async fn looks_through_a_smaller_quota(limiter: &Arc<dyn RateLimiter>) {
     assert!(send(limiter, &[charge("b", &small, 0)]).await);
     assert!(send(limiter, &[charge("c", &large, 1), charge("b", &small, 0)]).await);
     assert_eq!(left(limiter, "b", &large).await, 2);
+    let both = [charge("d", &large, 5), charge("d", &small, 0)];
+    let decision = apply(limiter, &both, Mode::Consume, NOW).await;
+    assert_eq!(remaining(&decision), [5, 0]);
 }
