@@ -29,14 +29,16 @@ struct Fleet {
     there: Example,
     admin: String,
     database: String,
+    redis: Redis,
     _folder: TempDir,
 }
 
 impl Fleet {
-    fn start(postgres: &Postgres, redis: &Redis) -> Self {
+    fn start(postgres: &Postgres) -> Self {
+        let server = Redis::private(&[]);
         let folder = tempfile::tempdir().unwrap();
         let database = postgres.database();
-        let (url, redis) = (database.clone(), redis.url());
+        let (url, redis) = (database.clone(), server.url());
         // At the same time: they make the tables and the first key between them.
         let [here, there] = ["here", "there"].map(|name| {
             let (folder, url, redis) = (folder.path().to_owned(), url.clone(), redis.clone());
@@ -65,6 +67,7 @@ impl Fleet {
             here,
             there,
             database,
+            redis: server,
             _folder: folder,
         }
     }
@@ -101,7 +104,7 @@ fn busy() -> Value {
 
 #[test]
 fn a_revocation_in_one_process_holds_for_the_very_next_request_in_the_other() {
-    let fleet = Fleet::start(Postgres::shared(), &Redis::private(&[]));
+    let fleet = Fleet::start(Postgres::shared());
     for round in 0..6 {
         let (revoker, other) = if round % 2 == 0 {
             (&fleet.here, &fleet.there)
@@ -124,7 +127,7 @@ fn a_revocation_in_one_process_holds_for_the_very_next_request_in_the_other() {
 /// Refilling goes on while the requests run, so what is exact is the number over the time they took.
 #[test]
 fn sixty_a_minute_are_sixty_over_both_processes() {
-    let fleet = Fleet::start(Postgres::shared(), &Redis::private(&[]));
+    let fleet = Fleet::start(Postgres::shared());
     let starter =
         json!({"name": "s", "owner": "acme", "scopes": ["send_email"], "tier": "starter"});
     let (_, key) = fleet.issue(&starter);
@@ -160,14 +163,13 @@ fn sixty_a_minute_are_sixty_over_both_processes() {
 
 #[test]
 fn without_redis_each_process_keeps_to_its_part_and_nobody_is_locked_out() {
-    let redis = Redis::private(&[]);
-    let fleet = Fleet::start(Postgres::shared(), &redis);
+    let fleet = Fleet::start(Postgres::shared());
     let (_, key) = fleet.issue(&busy());
     let starter =
         json!({"name": "s", "owner": "acme", "scopes": ["send_email"], "tier": "starter"});
     let (_, slow) = fleet.issue(&starter);
     fleet.until_served(&key);
-    redis.kill();
+    fleet.redis.kill();
     let begun = Instant::now();
     let served = (0..100)
         .filter(|_| fleet.here.get("/v1/me", &slow).status == 200)
@@ -186,7 +188,7 @@ fn without_redis_each_process_keeps_to_its_part_and_nobody_is_locked_out() {
     );
     fleet.until_served(&key);
 
-    redis.restart();
+    fleet.redis.restart();
     let end = Instant::now() + Duration::from_secs(30);
     while fleet.here.get("/v1/me", &slow).header("ratelimit-policy")
         != Some("\"starter\";q=60;w=60")
@@ -199,7 +201,7 @@ fn without_redis_each_process_keeps_to_its_part_and_nobody_is_locked_out() {
 #[test]
 fn without_postgresql_every_key_gets_try_later_and_none_is_called_wrong() {
     let postgres = Postgres::private(&[]);
-    let fleet = Fleet::start(&postgres, &Redis::private(&[]));
+    let fleet = Fleet::start(&postgres);
     let (_, key) = fleet.issue(&busy());
     fleet.until_served(&key);
     postgres.kill();
@@ -218,8 +220,7 @@ fn without_postgresql_every_key_gets_try_later_and_none_is_called_wrong() {
 /// Every text in the database, and everything both processes have logged at the most verbose level.
 #[test]
 fn writes_no_piece_of_a_secret_anywhere() {
-    let redis = Redis::private(&[]);
-    let fleet = Fleet::start(Postgres::shared(), &redis);
+    let fleet = Fleet::start(Postgres::shared());
     let (id, key) = fleet.issue(&busy());
     let rotate = format!("/admin/keys/{id}/rotate");
     let rotated = fleet
@@ -233,6 +234,7 @@ fn writes_no_piece_of_a_secret_anywhere() {
     let database = fleet.database.clone();
     let logs = [&fleet.here, &fleet.there].map(|process| std::sync::Arc::clone(&process.log));
     let keys = [key, rotated, fleet.admin.clone()];
+    let counted = redis_keys(&fleet.redis);
     fleet.here.terminate();
     fleet.there.terminate();
     let mut haystack = dump(&database).into_bytes();
@@ -240,7 +242,7 @@ fn writes_no_piece_of_a_secret_anywhere() {
     for log in logs {
         haystack.extend_from_slice(&log.lock().unwrap());
     }
-    haystack.extend_from_slice(redis_keys(&redis).as_bytes());
+    haystack.extend_from_slice(counted.as_bytes());
     let haystack = String::from_utf8_lossy(&haystack);
     for key in keys {
         // `pm_live_`, twelve characters of id, forty-three of secret.
