@@ -31,7 +31,12 @@ pub mod rate_limiting {}
 #[doc = include_str!("../docs/store-contract.md")]
 pub mod store_contract {}
 
-/// Events, the recorder and the file.
+/// Engines, settings, outages, backups, moving.
+///
+#[doc = include_str!("../docs/deployment.md")]
+pub mod deployment {}
+
+/// Events, the recorder, the file and the table.
 ///
 #[doc = include_str!("../docs/audit.md")]
 pub mod audit {}

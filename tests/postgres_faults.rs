@@ -19,9 +19,9 @@ use keyward::audit::PostgresAuditSink;
 use keyward::hash::{Bcrypt, Hashing};
 use keyward::key::KeyId;
 use keyward::service::{Actor, IssueKey, KeyService, LifecycleError, VerifyError};
-use keyward::store::PostgresStore;
 use keyward::store::sqlx::postgres::PgPoolOptions;
 use keyward::store::sqlx::{self, PgPool};
+use keyward::store::{PostgresStore, StoreError};
 
 mod servers;
 
@@ -351,4 +351,22 @@ async fn connections_that_are_cut_cost_no_request_when_new_ones_work() {
         verify(&service, &good).await.unwrap();
         issue(&service).await;
     }
+}
+
+/// A replica may lag, and a key that was revoked meanwhile would be alive there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_has_become_a_replica_is_not_read_from() {
+    let server = Postgres::private(&[]);
+    let url = server.database();
+    let service = connect(&url).await;
+    let (_, good) = issue(&service).await;
+    verify(&service, &good).await.unwrap();
+    server.demote();
+    let outcome = verify(&service, &good).await;
+    assert!(is_outage(&outcome), "{outcome:?}");
+    assert!(PostgresStore::connect(&url).await.is_err());
+    // A pool of the application's own is told when it migrates.
+    let pool = PgPool::connect(&url).await.unwrap();
+    let error = PostgresStore::from_pool(pool).migrate().await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
 }

@@ -91,9 +91,21 @@ run_test() {
     say "tests: all features"
     need_nextest
     need_curl
+    # The end-to-end tests run the examples' binaries.
+    cargo build --quiet --all-features --examples
     cargo nextest run --all-features --no-fail-fast
+    run_backends
     say "tests of the examples that implement a trait"
     cargo test --quiet --all-features --examples
+}
+
+# How many tests each engine had: the modules of the conformance suites and the files that are about one engine.
+run_backends() {
+    say "tests for each real engine"
+    local listed; listed=$(cargo nextest list --all-features --message-format oneline 2>/dev/null)
+    for engine in sqlite postgres redis vault; do
+        echo "$engine: $(grep -ciE "::[a-z_]*$engine|$engine[a-z_]*(::| )" <<<"$listed") tests"
+    done
 }
 
 run_doctest() {

@@ -11,6 +11,20 @@ const SCHEMA: &str = "keyward";
 /// Held while tables are brought up to date: "keyward" in ASCII, so that nobody else happens upon it.
 const MIGRATING: i64 = 0x006b_6579_7761_7264;
 
+/// A server that only repeats what another one does. Reading from it would find revoked keys alive.
+#[derive(Debug, thiserror::Error)]
+#[error("the server is a replica, or is not done recovering")]
+struct Replica;
+
+/// Refuses a server that may lag behind another.
+pub(crate) async fn refuse_replica(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let recovering = sqlx::query_scalar("SELECT pg_is_in_recovery()");
+    if recovering.fetch_one(connection).await? {
+        return Err(sqlx::Error::Io(std::io::Error::other(Replica)));
+    }
+    Ok(())
+}
+
 /// Brings the tables up to date, in one transaction and under a lock, so that processes that start together do it once.
 ///
 /// Whoever finds them up to date only reads: the role that serves requests need not be able to create anything.
@@ -19,6 +33,8 @@ pub(crate) async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), Fault> 
     migrator.create_schema(SCHEMA);
     let begun = pool.begin_with(Postgres::BEGIN).await;
     let mut change = begun.map_err(Fault::of::<Postgres>)?;
+    let primary = refuse_replica(&mut change).await;
+    primary.map_err(Fault::of::<Postgres>)?;
     if is_current(&mut change, schema, &migrator).await? {
         return change.rollback().await.map_err(Fault::of::<Postgres>);
     }

@@ -69,6 +69,14 @@ impl Postgres {
         self.0.kill();
     }
 
+    /// Kills it and starts it again as a replica: it can be read from, and knows that another may know more.
+    pub(crate) fn demote(&self) {
+        self.kill();
+        let signal = self.0.folder().join("data/standby.signal");
+        std::fs::write(signal, "").expect("a file in the data folder");
+        self.restart();
+    }
+
     /// Starts the killed server again.
     pub(crate) fn restart(&self) {
         self.0.restart();

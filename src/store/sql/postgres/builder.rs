@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::PostgresStore;
 use crate::sql::Dialect as _;
+use crate::sql::postgres::refuse_replica;
 use crate::store::{StoreError, sql::error};
 
 /// Settings for connecting to PostgreSQL.
@@ -70,6 +71,8 @@ impl PostgresStoreBuilder {
 
     /// Connects, and brings the tables up to date.
     ///
+    /// Every connection is refused that leads to a replica, now or later: on one that lags, a revoked key is alive.
+    ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] when the server cannot be reached; [`StoreError::Backend`] when it refuses the role or
@@ -79,6 +82,8 @@ impl PostgresStoreBuilder {
             .max_connections(self.connections.get())
             .acquire_timeout(self.deadline)
             .test_before_acquire(false)
+            // A name can come to lead somewhere else at any time, so each connection is asked.
+            .after_connect(|connection, _| Box::pin(refuse_replica(connection)))
             .connect_with(self.options)
             .await
             .map_err(error::failed::<Postgres>)?;

@@ -68,6 +68,9 @@ impl PostgresStore {
     /// Returns a store over the application's own pool. Call [`PostgresStore::migrate`] once before anything else, or have
     /// it called by whoever may create tables.
     ///
+    /// It must lead to the primary: on a replica that lags, a revoked key is alive. [`PostgresStore::migrate`] refuses a replica, and the
+    /// pool of [`PostgresStore::connect`] asks on each connection; a pool of the application's own can do so in `after_connect`.
+    ///
     /// The pool's settings hold. Three of them matter here: `acquire_timeout` is how long a request waits for a
     /// connection at most (and no longer than the store's deadline), more than two connections should be possible, and
     /// `test_before_acquire` costs another trip, which gains nothing: a read on a dead connection is tried on another.
