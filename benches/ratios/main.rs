@@ -33,8 +33,6 @@ mod servers;
 mod sqlite;
 mod world;
 
-#[path = "../../tests/servers/mod.rs"]
-mod servers;
 
 fn main() {
     let only: Vec<String> = std::env::args()
