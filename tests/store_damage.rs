@@ -165,78 +165,64 @@ async fn answers_a_closed_pool_as_unavailable<S: ByHand>(store: S, close: impl A
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
 }
 
-mod sqlite {
-    use super::*;
+/// The same tests on both engines.
+macro_rules! on_each_engine {
+    ($($engine:ident: $fresh:expr, $close:expr, refuses_updates: $refuse:literal;)*) => {$(
+        mod $engine {
+            use super::*;
 
-    async fn store() -> SqliteStore {
-        SqliteStore::in_memory().await.unwrap()
-    }
+            #[tokio::test]
+            async fn names_the_damaged_column() {
+                super::names_the_damaged_column($fresh.await).await;
+            }
 
-    #[tokio::test]
-    async fn names_the_damaged_column() {
-        super::names_the_damaged_column(store().await).await;
-    }
+            #[tokio::test]
+            async fn reads_a_damaged_proof_as_void() {
+                super::reads_a_damaged_proof_as_void($fresh.await).await;
+            }
 
-    #[tokio::test]
-    async fn reads_a_damaged_proof_as_void() {
-        super::reads_a_damaged_proof_as_void(store().await).await;
-    }
+            #[tokio::test]
+            async fn keeps_digests_out_of_every_error() {
+                super::keeps_digests_out_of_every_error($fresh.await, $refuse).await;
+            }
 
-    #[tokio::test]
-    async fn keeps_digests_out_of_every_error() {
-        let trigger = "CREATE TRIGGER deny BEFORE UPDATE ON keyward_keys BEGIN SELECT RAISE(ABORT, 'denied'); END";
-        super::keeps_digests_out_of_every_error(store().await, trigger).await;
-    }
-
-    #[tokio::test]
-    async fn answers_a_closed_pool_as_unavailable() {
-        super::answers_a_closed_pool_as_unavailable(store().await, SqliteStore::close).await;
-    }
-
-    /// Only SQLite can be made to store what is no text.
-    #[tokio::test]
-    async fn refuses_a_text_that_is_no_unicode() {
-        let store = store().await;
-        store.insert(InsertKey::new(record())).await.unwrap();
-        store
-            .by_hand("UPDATE keyward_keys SET name = CAST(x'ff' AS TEXT)".to_owned())
-            .await;
-        let error = store.find(&record().id).await.unwrap_err();
-        assert!(
-            matches!(error, StoreError::Corrupt { field: "name", .. }),
-            "{error:?}"
-        );
-    }
+            #[tokio::test]
+            async fn answers_a_closed_pool_as_unavailable() {
+                super::answers_a_closed_pool_as_unavailable($fresh.await, $close).await;
+            }
+        }
+    )*};
 }
 
-mod postgres {
-    use super::*;
+on_each_engine! {
+    sqlite: sqlite_store(), SqliteStore::close,
+        refuses_updates: "CREATE TRIGGER deny BEFORE UPDATE ON keyward_keys BEGIN SELECT RAISE(ABORT, 'denied'); END";
+    // A failed check is where PostgreSQL quotes the row.
+    postgres: postgres_store(), PostgresStore::close,
+        refuses_updates: "ALTER TABLE keyward.keys ADD CONSTRAINT denied CHECK (revision < 2)";
+}
 
-    async fn store() -> PostgresStore {
-        PostgresStore::connect(&Postgres::shared().database())
-            .await
-            .unwrap()
-    }
+async fn sqlite_store() -> SqliteStore {
+    SqliteStore::in_memory().await.unwrap()
+}
 
-    #[tokio::test]
-    async fn names_the_damaged_column() {
-        super::names_the_damaged_column(store().await).await;
-    }
+async fn postgres_store() -> PostgresStore {
+    PostgresStore::connect(&Postgres::shared().database())
+        .await
+        .unwrap()
+}
 
-    #[tokio::test]
-    async fn reads_a_damaged_proof_as_void() {
-        super::reads_a_damaged_proof_as_void(store().await).await;
-    }
-
-    #[tokio::test]
-    async fn keeps_digests_out_of_every_error() {
-        // A failed check is where PostgreSQL quotes the row.
-        let check = "ALTER TABLE keyward.keys ADD CONSTRAINT denied CHECK (revision < 2)";
-        super::keeps_digests_out_of_every_error(store().await, check).await;
-    }
-
-    #[tokio::test]
-    async fn answers_a_closed_pool_as_unavailable() {
-        super::answers_a_closed_pool_as_unavailable(store().await, PostgresStore::close).await;
-    }
+/// Only SQLite can be made to store what is no text.
+#[tokio::test]
+async fn sqlite_refuses_a_text_that_is_no_unicode() {
+    let store = sqlite_store().await;
+    store.insert(InsertKey::new(record())).await.unwrap();
+    store
+        .by_hand("UPDATE keyward_keys SET name = CAST(x'ff' AS TEXT)".to_owned())
+        .await;
+    let error = store.find(&record().id).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::Corrupt { field: "name", .. }),
+        "{error:?}"
+    );
 }

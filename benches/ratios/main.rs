@@ -33,7 +33,6 @@ mod servers;
 mod sqlite;
 mod world;
 
-
 fn main() {
     let only: Vec<String> = std::env::args()
         .skip(1)

@@ -1,12 +1,9 @@
-use std::fmt;
-
-use async_trait::async_trait;
 use sqlx::{PgPool, Postgres};
 
 use super::row::Row;
-use super::sink::{Sink, Table, fault};
+use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
-use crate::audit::{AuditError, AuditEvent, AuditSink};
+use crate::audit::AuditError;
 use crate::sql;
 
 /// Events in the table `keyward.audit` of a PostgreSQL database, which all processes of a fleet write to.
@@ -59,12 +56,6 @@ impl PostgresAuditSink {
     pub async fn migrate(&self) -> Result<(), AuditError> {
         let migrated = sql::postgres::migrate(&self.pool, tables::POSTGRES).await;
         migrated.map_err(fault::<Postgres>)
-    }
-
-    /// Returns the name under which this sink's events stand in the table.
-    #[must_use]
-    pub fn recorder(&self) -> &str {
-        self.sink.recorder()
     }
 }
 
@@ -145,26 +136,4 @@ impl Columns {
     }
 }
 
-impl fmt::Debug for PostgresAuditSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresAuditSink")
-            .field("recorder", &self.recorder())
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl AuditSink for PostgresAuditSink {
-    async fn write(&self, events: &[AuditEvent]) -> Result<(), AuditError> {
-        self.sink.write(events).await
-    }
-
-    async fn flush(&self) -> Result<(), AuditError> {
-        self.sink.flush().await;
-        Ok(())
-    }
-
-    async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
-        self.sink.last_sequence().await
-    }
-}
+audit_sink!(PostgresAuditSink);

@@ -105,3 +105,42 @@ pub(super) fn fault<D: Dialect>(fault: Fault) -> AuditError {
         Fault::Backend(source) | Fault::Duplicate(source) => AuditError::backend(D::ENGINE, source),
     }
 }
+
+/// What every engine's sink has in common, for one that keeps a [`Sink`] in `sink`.
+macro_rules! audit_sink {
+    ($sink:ident) => {
+        impl $sink {
+            /// Returns the name under which this sink's events stand in the table.
+            #[must_use]
+            pub fn recorder(&self) -> &str {
+                self.sink.recorder()
+            }
+        }
+
+        impl std::fmt::Debug for $sink {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($sink))
+                    .field("recorder", &self.recorder())
+                    .finish_non_exhaustive()
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl $crate::audit::AuditSink for $sink {
+            async fn write(&self, events: &[$crate::audit::AuditEvent]) -> Result<(), AuditError> {
+                self.sink.write(events).await
+            }
+
+            async fn flush(&self) -> Result<(), AuditError> {
+                self.sink.flush().await;
+                Ok(())
+            }
+
+            async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
+                self.sink.last_sequence().await
+            }
+        }
+    };
+}
+
+pub(super) use audit_sink;

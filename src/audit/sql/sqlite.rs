@@ -1,15 +1,13 @@
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{Sqlite, SqlitePool};
 
 use super::row::Row;
-use super::sink::{Sink, Table, fault};
+use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
-use crate::audit::{AuditError, AuditEvent, AuditSink};
+use crate::audit::AuditError;
 use crate::sql::open::{self, FileSettings};
 use crate::sql::{self, Dialect as _};
 
@@ -82,12 +80,6 @@ impl SqliteAuditSink {
         let migrated = sql::sqlite::migrate(&self.pool, tables::SQLITE).await;
         migrated.map_err(fault::<Sqlite>)
     }
-
-    /// Returns the name under which this sink's events stand in the table.
-    #[must_use]
-    pub fn recorder(&self) -> &str {
-        self.sink.recorder()
-    }
 }
 
 const INSERT: &str = "INSERT INTO keyward_audit \
@@ -126,26 +118,4 @@ impl Table for Pool {
     }
 }
 
-impl fmt::Debug for SqliteAuditSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteAuditSink")
-            .field("recorder", &self.recorder())
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl AuditSink for SqliteAuditSink {
-    async fn write(&self, events: &[AuditEvent]) -> Result<(), AuditError> {
-        self.sink.write(events).await
-    }
-
-    async fn flush(&self) -> Result<(), AuditError> {
-        self.sink.flush().await;
-        Ok(())
-    }
-
-    async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
-        self.sink.last_sequence().await
-    }
-}
+audit_sink!(SqliteAuditSink);
