@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Finds `name` where the variable says, on the path, or in one of the folders. `install` is what a person types.
+/// Finds `name` where the variable says, on the path, or in one of the folders. `install` is what a person types;
+/// `./tests/run.sh servers` does it for all of them.
 pub(super) fn find(name: &str, variable: &str, folders: &[PathBuf], install: &str) -> PathBuf {
     if let Some(named) = std::env::var_os(variable) {
         let named = PathBuf::from(named);
@@ -12,9 +13,9 @@ pub(super) fn find(name: &str, variable: &str, folders: &[PathBuf], install: &st
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut places = folders.iter().chain(&path).map(|folder| folder.join(name));
-    places.find(|place| place.is_file()).unwrap_or_else(|| {
-        panic!("`{name}` is not installed: {install} (or ./tests/run.sh servers)")
-    })
+    places
+        .find(|place| place.is_file())
+        .unwrap_or_else(|| panic!("`{name}` is not installed: {install}"))
 }
 
 /// Debian keeps each major version in a folder of its own; the newest is used.
