@@ -102,14 +102,17 @@ fn charges(
         let quota = Quota::per_second(1_000_000).unwrap();
         quota.in_bucket(label).unwrap()
     });
-    let (limiter, quotas) = (Arc::clone(limiter), Arc::new(quotas));
+    let ids: Vec<String> = (0..SUBJECTS).map(|n| format!("{n:012}")).collect();
+    let limiter = Arc::clone(limiter);
+    let named = Arc::new((quotas, ids));
     each(runtime, at_once, move |turn| {
-        let (limiter, quotas) = (Arc::clone(&limiter), Arc::clone(&quotas));
+        let (limiter, named) = (Arc::clone(&limiter), Arc::clone(&named));
         async move {
-            let id = format!("{:012}", turn % SUBJECTS);
+            let (quotas, ids) = &*named;
+            let id = &ids[turn % SUBJECTS];
             let charges = quotas
                 .each_ref()
-                .map(|quota| Charge::new(Subject::key(&id), quota));
+                .map(|quota| Charge::new(Subject::key(id), quota));
             let now = SystemClock::new().now();
             let decision = limiter.check(&charges[..limits], Mode::Consume, now).await;
             assert!(decision.unwrap().is_allowed());
