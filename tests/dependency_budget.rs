@@ -75,3 +75,15 @@ fn the_database_comes_alone() {
         );
     }
 }
+
+#[test]
+fn the_limiter_on_redis_brings_no_tls() {
+    let redis = linked("redis");
+    assert!(redis.contains("redis"));
+    for heavy in ["axum", "hyper", "rustls", "openssl", "native-tls", "sqlx"] {
+        assert!(
+            !redis.contains(heavy),
+            "{heavy} comes with the redis feature"
+        );
+    }
+}

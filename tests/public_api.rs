@@ -55,6 +55,20 @@ fn values_cross_threads_and_show_themselves() {
     all!(is_cloned: KeyService, VerifiedKey, Actor, IssueKey, UpdateKey, LimitPlan);
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn what_redis_needs_crosses_threads_and_is_an_object() {
+    use keyward::rate_limit::{
+        RedisCall, RedisClient, RedisConnectError, RedisConnection, RedisRateLimiter, RedisTopology,
+    };
+
+    fn is_a_client<T: RedisClient>() {}
+    all!(goes_anywhere: RedisCall, RedisConnection, RedisRateLimiter, RedisTopology);
+    all!(shows_itself: RedisCall, RedisConnection, RedisRateLimiter, RedisTopology);
+    all!(is_an_error: RedisConnectError);
+    all!(is_a_client: RedisConnection, Arc<dyn RedisClient>, Box<dyn RedisClient>);
+}
+
 #[test]
 fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:

@@ -452,9 +452,8 @@ async fn a_value_that_is_no_number_is_an_outage_and_is_left_as_it_is() {
 
 #[tokio::test]
 async fn a_service_that_wants_redis_does_not_start_without() {
-    let server = Redis::private(&[]);
-    server.kill();
-    let error = RedisConnection::connect(&server.url()).await.unwrap_err();
+    let nobody = format!("redis://127.0.0.1:{}", servers::free_port());
+    let error = RedisConnection::connect(&nobody).await.unwrap_err();
     assert!(matches!(error, RedisConnectError::Unreachable { .. }));
     assert!(shown(&error).contains("connection refused"), "{error:?}");
 }
@@ -524,6 +523,28 @@ async fn a_wrong_password_is_told_and_not_shown() {
     }
 }
 
+/// What the documentation of `RedisConnection` says an account needs, and nothing else.
+#[tokio::test]
+async fn an_account_with_few_rights_is_enough() {
+    let server = Redis::private(&[]);
+    let rights = "on >Vf7Kq2 ~keyward:* +eval +evalsha +get +set +del +time";
+    let words: Vec<&str> = ["ACL", "SETUSER", "limits"]
+        .into_iter()
+        .chain(rights.split(' '))
+        .collect();
+    server.command(&words);
+    let url = format!("{}?user=limits&pass=Vf7Kq2", server.url());
+    let connection = RedisConnection::connect(&url).await.unwrap();
+    let (limiter, quota) = (RedisRateLimiter::new(connection), hourly(5));
+    for mode in [Mode::Consume, Mode::Refund, Mode::Peek] {
+        let both = [key("a", &quota, 1), key("b", &quota, 2)];
+        assert!(check(&limiter, &both, mode).await.unwrap().is_allowed());
+    }
+    server.command(&["ACL", "SETUSER", "limits", "-set"]);
+    let error = take(&limiter, &quota).await.unwrap_err();
+    assert!(error.is_outage() && !shown(&error).contains("key:a"));
+}
+
 #[tokio::test]
 async fn addresses_that_cannot_be_used_are_told_apart() {
     let open = |url| RedisConnection::open(url).unwrap_err();
@@ -536,7 +557,9 @@ async fn addresses_that_cannot_be_used_are_told_apart() {
     ] {
         assert!(matches!(open(url), RedisConnectError::Address), "{url}");
     }
-    assert!(matches!(open("rediss://cache"), RedisConnectError::NoTls));
+    for url in ["rediss://cache", "valkeys://:Vf7Kq2@cache:6379/0"] {
+        assert!(matches!(open(url), RedisConnectError::NoTls), "{url}");
+    }
     assert!(matches!(open("rediss://"), RedisConnectError::Address));
 }
 

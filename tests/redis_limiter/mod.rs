@@ -37,10 +37,7 @@ pub(crate) fn cluster() -> &'static Redis {
     static CLUSTER: OnceLock<Redis> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         // Nobody else joins, but there is no cluster without a port for others.
-        let port = {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port().to_string()
-        };
+        let port = servers::free_port().to_string();
         let server = Redis::private(&[
             "--cluster-enabled",
             "yes",

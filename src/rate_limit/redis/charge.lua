@@ -1,17 +1,44 @@
 -- KEYS: the bucket of each charge, in order; one may come twice. ARGV: what is done, then price and capacity of each charge.
 -- A bucket is the moment at which it is full again. Everything is in microseconds, and exact: all numbers are below 2^53.
 local consume, refund, count = ARGV[1] == '0', ARGV[1] == '2', #KEYS
+
+-- The usual call, by itself because it takes a sixth less time without tables and functions.
+if count == 1 and not refund then
+    local key, price, capacity = KEYS[1], ARGV[2] + 0, ARGV[3] + 0
+    local stored = call('GET', key)
+    local full_at = not stored and now or tonumber(stored)
+    if not full_at then return redis.error_reply('NOTABUCKET value is not a number') end
+    local debt = full_at - now
+    if debt < 0 then debt = 0 elseif debt > capacity then debt = capacity end
+    if not consume or price == 0 then return {debt, debt} end
+    local owed = debt
+    if debt + price <= capacity then
+        owed = debt + price
+    elseif full_at <= now + capacity then
+        return {debt, debt}
+    end
+    full_at = now + owed
+    call('SET', key, full_at, expiry, math.ceil((full_at - epoch) / 1000) + spare)
+    return {debt, owed}
+end
+
+local function keep(key, full_at)
+    if full_at > now or spare > 0 then
+        call('SET', key, full_at, expiry, math.ceil((full_at - epoch) / 1000) + spare)
+    else
+        call('DEL', key)
+    end
+end
+
 local stored, after, before, denied = {}, {}, {}, false
 for i = 1, count do
     local key, price, capacity = KEYS[i], ARGV[2 * i] + 0, ARGV[2 * i + 1] + 0
     local full_at = after[key]
     if not full_at then
         -- GET and not MGET, which takes a key of another type for an absent one.
-        full_at = redis.call('GET', key)
-        full_at = full_at and tonumber(full_at) or full_at or now
-        if type(full_at) ~= 'number' then
-            return redis.error_reply('NOTABUCKET value is not a number')
-        end
+        local value = call('GET', key)
+        full_at = not value and now or tonumber(value)
+        if not full_at then return redis.error_reply('NOTABUCKET value is not a number') end
         stored[key], after[key] = full_at, full_at
     end
     local debt = full_at - now

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::fault::Fault;
 use super::link::Link;
 use super::{RedisCall, RedisClient};
+use crate::error::BoxError;
 use crate::rate_limit::RateLimitError;
 use crate::sync::{self, Mutex};
 
@@ -49,7 +50,7 @@ pub enum RedisConnectError {
     #[error("Redis cannot be reached")]
     Unreachable {
         /// What went wrong.
-        source: RateLimitError,
+        source: BoxError,
     },
 }
 
@@ -58,7 +59,8 @@ pub enum RedisConnectError {
 /// **No call waits for a connection.** While there is none, calls fail at once, and one background task connects again: at
 /// once, then after 50 ms, 100 ms and so on up to a second. The task tries an idle connection each second, and one whose calls
 /// time out at once; a server that does not answer within a second (frozen, or behind a network that swallows packets) is
-/// taken for gone. So is one that has become a replica. The task ends when the connection is dropped.
+/// taken for gone. So is one that has become a replica. The task ends when the connection is dropped, and lives in the tokio
+/// runtime in which the connection was made.
 ///
 /// At most 4096 calls wait for an answer, those included whose callers have given up; what is above fails at once. Without a
 /// [`GuardedRateLimiter`](super::super::GuardedRateLimiter) in front of it, a call fails after a second.
@@ -67,7 +69,8 @@ pub enum RedisConnectError {
 ///
 /// `redis://[user[:password]@]host[:port][/database]`, or `redis+unix:///path`. `rediss://` encrypts, which the application makes
 /// possible by a dependency of its own on `redis` 1 with a TLS feature, for instance `tokio-rustls-comp`. For Sentinel, a
-/// cluster or client certificates, implement [`RedisClient`].
+/// cluster or client certificates, implement [`RedisClient`]. An account needs `+eval +evalsha +get +set +del +time` on
+/// the keys of its prefix, and `+select` for a database other than 0.
 ///
 /// ```no_run
 /// use keyward::rate_limit::{OutagePolicy, RedisConnection, RedisRateLimiter};
@@ -123,7 +126,7 @@ impl RedisConnection {
         let (client, runtime) = (client(url)?, runtime()?);
         let link = Link::open(&client).await;
         let link = link.map_err(|fault| RedisConnectError::Unreachable {
-            source: RateLimitError::unavailable(fault),
+            source: fault.into(),
         })?;
         Ok(Self::keep(client, &runtime, Ok(Arc::new(link))))
     }
@@ -191,10 +194,11 @@ fn client(url: &str) -> Result<Client, RedisConnectError> {
 
 /// Tells whether the address would do if it did not ask for TLS.
 fn is_only_encrypted(url: &str) -> bool {
-    let plain = url
-        .strip_prefix("rediss:")
-        .map(|rest| format!("redis:{rest}"));
-    plain.is_some_and(|plain| plain.as_str().into_connection_info().is_ok())
+    let rest = url.strip_prefix("rediss:");
+    let Some(rest) = rest.or_else(|| url.strip_prefix("valkeys:")) else {
+        return false;
+    };
+    format!("redis:{rest}").into_connection_info().is_ok()
 }
 
 fn runtime() -> Result<Handle, RedisConnectError> {

@@ -47,6 +47,11 @@ impl Fault {
         matches!(self, Self::Server { code } if **code == *"NOSCRIPT")
     }
 
+    /// Tells whether the server answers, but not to this account.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Server { code } if **code == *"NOPERM")
+    }
+
     /// Tells whether another connection may do better: this one is gone, or leads to a server that has been demoted.
     pub(super) fn ends_the_link(&self) -> bool {
         match self {
