@@ -25,17 +25,11 @@ pub(crate) use self::{
     keeper::is_alive, openbao::OpenBao, postgres::Postgres, proxy::Proxy, redis::Redis,
 };
 
-/// A name that no other test uses, of lower-case letters, digits and underscores, beginning with a letter.
+/// A name that no other test uses, of lower-case letters, digits and underscores, beginning with a letter. (The number of
+/// a process would not do: a shared server may outlive many of them, and numbers come again.)
 pub(crate) fn unique(prefix: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{prefix}_{}_{number}", std::process::id())
-}
-
-/// A loopback port that was free just now.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let random = RandomState::new().build_hasher().finish();
+    format!("{prefix}_{random:016x}")
 }
