@@ -33,3 +33,9 @@ pub(crate) fn unique(prefix: &str) -> String {
     let random = RandomState::new().build_hasher().finish();
     format!("{prefix}_{random:016x}")
 }
+
+/// A loopback port that was free just now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
