@@ -527,7 +527,7 @@ async fn a_wrong_password_is_told_and_not_shown() {
 #[tokio::test]
 async fn an_account_with_few_rights_is_enough() {
     let server = Redis::private(&[]);
-    let rights = "on >Vf7Kq2 ~keyward:* +eval +evalsha +get +set +del +time";
+    let rights = "on >Vf7Kq2 ~keyward:* +eval +evalsha +time +get +set +incrby +pexpireat +del";
     let words: Vec<&str> = ["ACL", "SETUSER", "limits"]
         .into_iter()
         .chain(rights.split(' '))
@@ -540,7 +540,10 @@ async fn an_account_with_few_rights_is_enough() {
         let both = [key("a", &quota, 1), key("b", &quota, 2)];
         assert!(check(&limiter, &both, mode).await.unwrap().is_allowed());
     }
-    server.command(&["ACL", "SETUSER", "limits", "-set"]);
+    for _ in 0..2 {
+        assert!(take(&limiter, &quota).await.unwrap().is_allowed());
+    }
+    server.command(&["ACL", "SETUSER", "limits", "-incrby"]);
     let error = take(&limiter, &quota).await.unwrap_err();
     assert!(error.is_outage() && !shown(&error).contains("key:a"));
 }

@@ -2,7 +2,7 @@
 -- A bucket is the moment at which it is full again. Everything is in microseconds, and exact: all numbers are below 2^53.
 local consume, refund, count = ARGV[1] == '0', ARGV[1] == '2', #KEYS
 
--- The usual call, by itself because it takes a sixth less time without tables and functions.
+-- The usual call, by itself because it takes a quarter less time without tables and functions.
 if count == 1 and not refund then
     local key, price, capacity = KEYS[1], ARGV[2] + 0, ARGV[3] + 0
     local stored = call('GET', key)
@@ -17,8 +17,14 @@ if count == 1 and not refund then
     elseif full_at <= now + capacity then
         return {debt, debt}
     end
-    full_at = now + owed
-    call('SET', key, full_at, expiry, math.ceil((full_at - epoch) / 1000) + spare)
+    local expires = math.ceil((now + owed - epoch) / 1000) + spare
+    if stored and owed > debt and full_at == now + debt then
+        -- The same as below in less time, because the number is added to where it is.
+        call('INCRBY', key, ARGV[2])
+        call(expire, key, expires)
+    else
+        call('SET', key, now + owed, expiry, expires)
+    end
     return {debt, owed}
 end
 
