@@ -424,6 +424,29 @@ async fn a_server_that_has_become_a_replica_is_an_outage_until_it_is_none() {
     .await;
 }
 
+/// Each of its answers asks for another connection, which is made ever more slowly.
+#[tokio::test]
+async fn a_server_that_stays_a_replica_is_not_connected_to_without_a_pause() {
+    let scene = Scene::new().await;
+    let quota = hourly(5);
+    scene.server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let connections = || {
+        let stats = scene.server.command(&["INFO", "stats"]);
+        let mut lines = stats.lines();
+        let count = lines.find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().parse::<u32>().unwrap()
+    };
+    let (start, before, mut asked) = (Instant::now(), connections(), 0);
+    eventually("it has been connected to five times", async || {
+        assert!(take(&scene.limiter, &quota).await.is_err());
+        asked += 1;
+        connections() >= before + asked + 5
+    })
+    .await;
+    // At once, then after 50, 100, 200 and 400 ms.
+    assert!(start.elapsed() >= Duration::from_millis(750));
+}
+
 #[tokio::test]
 async fn a_key_of_another_type_is_an_outage_and_is_left_as_it_is() {
     let scene = Scene::new().await;
