@@ -424,6 +424,29 @@ async fn a_server_that_has_become_a_replica_is_an_outage_until_it_is_none() {
     .await;
 }
 
+/// Each of its answers asks for another connection, which is made ever more slowly.
+#[tokio::test]
+async fn a_server_that_stays_a_replica_is_not_connected_to_without_a_pause() {
+    let scene = Scene::new().await;
+    let quota = hourly(5);
+    scene.server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let connections = || {
+        let stats = scene.server.command(&["INFO", "stats"]);
+        let mut lines = stats.lines();
+        let count = lines.find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.unwrap().parse::<u32>().unwrap()
+    };
+    let (start, before, mut asked) = (Instant::now(), connections(), 0);
+    eventually("it has been connected to five times", async || {
+        assert!(take(&scene.limiter, &quota).await.is_err());
+        asked += 1;
+        connections() >= before + asked + 5
+    })
+    .await;
+    // At once, then after 50, 100, 200 and 400 ms.
+    assert!(start.elapsed() >= Duration::from_millis(750));
+}
+
 #[tokio::test]
 async fn a_key_of_another_type_is_an_outage_and_is_left_as_it_is() {
     let scene = Scene::new().await;
@@ -527,7 +550,7 @@ async fn a_wrong_password_is_told_and_not_shown() {
 #[tokio::test]
 async fn an_account_with_few_rights_is_enough() {
     let server = Redis::private(&[]);
-    let rights = "on >Vf7Kq2 ~keyward:* +eval +evalsha +get +set +del +time";
+    let rights = "on >Vf7Kq2 ~keyward:* +eval +evalsha +time +get +set +incrby +pexpireat +del";
     let words: Vec<&str> = ["ACL", "SETUSER", "limits"]
         .into_iter()
         .chain(rights.split(' '))
@@ -540,7 +563,10 @@ async fn an_account_with_few_rights_is_enough() {
         let both = [key("a", &quota, 1), key("b", &quota, 2)];
         assert!(check(&limiter, &both, mode).await.unwrap().is_allowed());
     }
-    server.command(&["ACL", "SETUSER", "limits", "-set"]);
+    for _ in 0..2 {
+        assert!(take(&limiter, &quota).await.unwrap().is_allowed());
+    }
+    server.command(&["ACL", "SETUSER", "limits", "-incrby"]);
     let error = take(&limiter, &quota).await.unwrap_err();
     assert!(error.is_outage() && !shown(&error).contains("key:a"));
 }

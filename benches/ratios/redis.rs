@@ -1,7 +1,8 @@
 //! The limiter on Redis beside `PING` through a bare connection of the `redis` crate, on a real server.
 //!
-//! Over loopback TCP, which costs about what a network card costs. A unix socket makes `PING` nearly free and leaves the script
-//! as it is, so there the ratio is that of the script to next to nothing.
+//! One at a time, the difference is the script, some 4 us of the server: more than 15 % where a round trip takes less than
+//! 30 us, which only a loopback does. At 64, the two processes share what cores there are, and most of the time goes into
+//! packets: a connection that answers quickly collects fewer calls in each.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -111,13 +112,14 @@ fn pings(runtime: &Runtime, connection: &MultiplexedConnection, at_once: usize) 
         let mut connection = connection.clone();
         async move {
             let ping = ::redis::cmd("PING");
-            let answer: String = ping.query_async(&mut connection).await.unwrap();
-            assert_eq!(answer, "PONG");
+            let answer = ping.query_async::<String>(&mut connection).await;
+            answer.is_ok_and(|answer| answer == "PONG")
         }
     })
 }
 
-/// Charges `limits` buckets of a subject in one call. No bucket is ever empty.
+/// Charges `limits` buckets of a subject in one call. No bucket is ever empty, and each owes something, as those of busy
+/// subjects do.
 fn charges(
     runtime: &Runtime,
     limiter: &Arc<RedisRateLimiter>,
@@ -126,7 +128,7 @@ fn charges(
 ) -> f64 {
     let labels = ["second", "two", "three"];
     let quotas = labels.map(|label| {
-        let quota = Quota::per_second(1_000_000).unwrap();
+        let quota = Quota::per_day(1_000_000).unwrap();
         quota.in_bucket(label).unwrap()
     });
     let ids: Vec<String> = (0..SUBJECTS).map(|n| format!("{n:012}")).collect();
@@ -142,7 +144,7 @@ fn charges(
                 .map(|quota| Charge::new(Subject::key(id), quota));
             let now = SystemClock::new().now();
             let decision = limiter.check(&charges[..limits], Mode::Consume, now).await;
-            assert!(decision.unwrap().is_allowed());
+            decision.is_ok_and(|decision| decision.is_allowed())
         }
     })
 }
@@ -155,17 +157,19 @@ fn denials(runtime: &Runtime, limiter: &Arc<RedisRateLimiter>, at_once: usize) -
             let charge = [Charge::new(Subject::key("refused"), &quota)];
             let now = SystemClock::new().now();
             let decision = limiter.check(&charge, Mode::Consume, now).await;
-            // All but the very first.
-            std::hint::black_box(decision.unwrap().is_allowed());
+            // But for the very first.
+            decision.is_ok_and(|decision| !decision.is_allowed())
         }
     })
 }
 
 /// Microseconds a call, with that many under way.
+///
+/// A busy machine may stand still for longer than a client waits, so one answer in a hundred may be missing.
 fn each<O, F>(runtime: &Runtime, at_once: usize, once: O) -> f64
 where
     O: Fn(usize) -> F + Clone + Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output = bool> + Send + 'static,
 {
     let turns = CALLS / at_once.min(8) / at_once.div_ceil(8);
     runtime.block_on(async {
@@ -174,15 +178,19 @@ where
             .map(|task| {
                 let once = once.clone();
                 tokio::spawn(async move {
+                    let mut right = 0;
                     for turn in 0..turns {
-                        once(task * turns + turn).await;
+                        right += usize::from(once(task * turns + turn).await);
                     }
+                    right
                 })
             })
             .collect();
+        let mut right = 0;
         for task in tasks {
-            task.await.unwrap();
+            right += task.await.unwrap();
         }
+        assert!(right * 100 >= turns * at_once * 99, "{right} right answers");
         start.elapsed().as_nanos() as f64 / 1e3 / (turns * at_once) as f64
     })
 }

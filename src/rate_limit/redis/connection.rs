@@ -69,8 +69,8 @@ pub enum RedisConnectError {
 ///
 /// `redis://[user[:password]@]host[:port][/database]`, or `redis+unix:///path`. `rediss://` encrypts, which the application makes
 /// possible by a dependency of its own on `redis` 1 with a TLS feature, for instance `tokio-rustls-comp`. For Sentinel, a
-/// cluster or client certificates, implement [`RedisClient`]. An account needs `+eval +evalsha +get +set +del +time` on
-/// the keys of its prefix, and `+select` for a database other than 0.
+/// cluster or client certificates, implement [`RedisClient`]. An account needs
+/// `+eval +evalsha +time +get +set +incrby +pexpireat +del` on the keys of its prefix, and `+select` for a database other than 0.
 ///
 /// ```no_run
 /// use keyward::rate_limit::{OutagePolicy, RedisConnection, RedisRateLimiter};
