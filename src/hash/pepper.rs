@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use zeroize::Zeroizing;
 
 use super::mac::Mac;
-use super::{HashBuildError, HashError, encoding};
+use super::{HashBuildError, HashError, encoding, mac};
+use crate::sync::{RwLock, RwLockReadGuard};
 
 /// Keys that live outside the store (in a vault, a key file, an environment variable), each with a version.
 ///
@@ -15,6 +17,9 @@ use super::{HashBuildError, HashError, encoding};
 /// Each pepper yields four independent keys: for what the slow hash sees, for keyed digests, for stored proofs and for
 /// short checks. The peppers themselves are wiped as soon as the ring is built; `Debug` shows versions only.
 ///
+/// A ring that is in use can [take over](PepperRing::take_over) the contents of another, so that peppers change without
+/// a restart.
+///
 /// ```
 /// use keyward::hash::PepperRing;
 /// # let (old, new) = (*b"0y4Q-an0ther-32-byte-key-xzv87Lq", *b"pT3n9-thirty-two-random-bytes-Kd");
@@ -23,8 +28,16 @@ use super::{HashBuildError, HashError, encoding};
 /// # Ok::<(), keyward::hash::HashBuildError>(())
 /// ```
 pub struct PepperRing {
+    contents: RwLock<Contents>,
+    /// Called when a text names a version that the ring does not hold: somewhere there may be a newer ring.
+    missed: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+struct Contents {
     current: u32,
-    peppers: BTreeMap<u32, Pepper>,
+    peppers: BTreeMap<u32, Arc<Pepper>>,
+    /// What each version ever was, so that a version that went away cannot come back as another pepper.
+    known: BTreeMap<u32, [u8; 32]>,
 }
 
 /// The four keys of one pepper.
@@ -34,6 +47,7 @@ pub(super) struct Pepper {
     keyed_digest: Mac,
     stored_proof: Mac,
     short_check: Mac,
+    fingerprint: [u8; 32],
 }
 
 impl PepperRing {
@@ -47,31 +61,93 @@ impl PepperRing {
 
     /// Returns the version that new digests are made under.
     #[must_use]
-    pub const fn current(&self) -> u32 {
-        self.current
+    pub fn current(&self) -> u32 {
+        self.read().current
     }
 
     /// Returns the versions that can be verified, in rising order.
     pub fn versions(&self) -> impl Iterator<Item = u32> {
-        self.peppers.keys().copied()
+        let versions: Vec<u32> = self.read().peppers.keys().copied().collect();
+        versions.into_iter()
     }
 
-    pub(super) fn of(&self, version: u32) -> Result<&Pepper, HashError> {
-        self.peppers
-            .get(&version)
-            .ok_or(HashError::PepperMissing { version })
+    /// Takes over versions and current version of another ring in one step, for everybody who shares this one. Returns
+    /// whether anything changed.
+    ///
+    /// Versions that `next` lacks go away, and the texts that name them can no longer be judged.
+    ///
+    /// ```
+    /// use keyward::hash::PepperRing;
+    /// # let (old, new) = (*b"0y4Q-an0ther-32-byte-key-xzv87Lq", *b"pT3n9-thirty-two-random-bytes-Kd");
+    /// let ring = PepperRing::builder().pepper(1, old).build()?;
+    /// assert!(ring.take_over(PepperRing::builder().pepper(1, old).pepper(2, new).build()?)?);
+    /// assert_eq!(ring.current(), 2);
+    /// assert!(ring.take_over(PepperRing::builder().pepper(1, new).build()?).is_err());
+    /// assert_eq!(ring.current(), 2);
+    /// # Ok::<(), keyward::hash::HashBuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`HashBuildError::PepperChanged`] when a version this ring has ever held is another pepper in `next`: it would
+    /// turn the keys under it away as invalid. The ring stays as it was.
+    pub fn take_over(&self, next: Self) -> Result<bool, HashBuildError> {
+        let next = next
+            .contents
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut held = self
+            .contents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (version, fingerprint) in &next.known {
+            let before = held.known.get(version);
+            if before.is_some_and(|known| !mac::same(known, fingerprint)) {
+                return Err(HashBuildError::PepperChanged { version: *version });
+            }
+        }
+        let changed = held.current != next.current || !held.peppers.keys().eq(next.peppers.keys());
+        held.current = next.current;
+        held.peppers = next.peppers;
+        held.known.extend(next.known);
+        Ok(changed)
     }
 
-    pub(super) fn newest(&self) -> Result<&Pepper, HashError> {
-        self.of(self.current)
+    /// Sets who hears of versions that are missing. It is called on the path of a request; the first one set stays.
+    #[cfg(feature = "vault")]
+    pub(crate) fn on_missing(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.missed.set(Box::new(tell));
+    }
+
+    pub(super) fn of(&self, version: u32) -> Result<Arc<Pepper>, HashError> {
+        if let Some(pepper) = self.read().peppers.get(&version) {
+            return Ok(Arc::clone(pepper));
+        }
+        // Version 0 is a damaged text, and no ring will ever hold it.
+        if let Some(tell) = self.missed.get().filter(|_| version != 0) {
+            tell();
+        }
+        Err(HashError::PepperMissing { version })
+    }
+
+    pub(super) fn newest(&self) -> Result<Arc<Pepper>, HashError> {
+        let contents = self.read();
+        let version = contents.current;
+        let newest = contents.peppers.get(&version).map(Arc::clone);
+        newest.ok_or(HashError::PepperMissing { version })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for PepperRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let contents = self.read();
         f.debug_struct("PepperRing")
-            .field("current", &self.current)
-            .field("versions", &self.peppers.keys())
+            .field("current", &contents.current)
+            .field("versions", &contents.peppers.keys())
             .finish_non_exhaustive()
     }
 }
@@ -79,12 +155,14 @@ impl fmt::Debug for PepperRing {
 impl Pepper {
     fn new(version: u32, secret: &[u8]) -> Self {
         let root = Mac::new(secret);
+        let fingerprint = root.derive("keyward/1/fingerprint");
         Self {
             version,
             slow_input: root.derive("keyward/1/slow-input"),
             keyed_digest: root.derive("keyward/1/keyed-digest"),
             stored_proof: root.derive("keyward/1/stored-proof"),
             short_check: root.derive("keyward/1/short-check"),
+            fingerprint: fingerprint.over([]),
         }
     }
 
@@ -156,14 +234,22 @@ impl PepperRingBuilder {
         let peppers: BTreeMap<_, _> = self
             .peppers
             .iter()
-            .map(|(version, secret)| (*version, Pepper::new(*version, secret)))
+            .map(|(version, secret)| (*version, Arc::new(Pepper::new(*version, secret))))
             .collect();
         let highest = peppers.keys().next_back().copied();
         let current = self.current.or(highest).ok_or(HashBuildError::NoPepper)?;
         if !peppers.contains_key(&current) {
             return Err(HashBuildError::CurrentPepperMissing { version: current });
         }
-        Ok(PepperRing { current, peppers })
+        let fingerprint = |(version, pepper): (&u32, &Arc<Pepper>)| (*version, pepper.fingerprint);
+        Ok(PepperRing {
+            contents: RwLock::new(Contents {
+                current,
+                known: peppers.iter().map(fingerprint).collect(),
+                peppers,
+            }),
+            missed: OnceLock::new(),
+        })
     }
 }
 
@@ -282,6 +368,43 @@ mod tests {
         for secret in strong {
             assert!(PepperRing::builder().pepper(1, secret).build().is_ok());
         }
+    }
+
+    #[test]
+    fn takes_over_versions_and_current_version() {
+        let build = |ring: PepperRingBuilder| ring.build().unwrap();
+        let ring = build(PepperRing::builder().pepper(1, A));
+        let both = || PepperRing::builder().pepper(1, A).pepper(2, B);
+        assert!(ring.take_over(build(both().current(1))).unwrap());
+        assert!(!ring.take_over(build(both().current(1))).unwrap());
+        assert_eq!(ring.versions().collect::<Vec<_>>(), [1, 2]);
+        assert!(ring.take_over(build(both())).unwrap());
+        assert_eq!(ring.newest().unwrap().version(), 2);
+        assert!(
+            ring.take_over(build(PepperRing::builder().pepper(2, B)))
+                .unwrap()
+        );
+        assert!(matches!(
+            ring.of(1),
+            Err(HashError::PepperMissing { version: 1 })
+        ));
+    }
+
+    #[test]
+    fn refuses_a_version_that_became_another_pepper_even_after_it_went_away() {
+        let build = |ring: PepperRingBuilder| ring.build().unwrap();
+        let ring = build(PepperRing::builder().pepper(1, A));
+        let before = *ring.newest().unwrap().slow_input("id", b"secret");
+        let changed = build(PepperRing::builder().pepper(1, B));
+        let refused = HashBuildError::PepperChanged { version: 1 };
+        assert_eq!(ring.take_over(changed).unwrap_err(), refused);
+        assert_eq!(*ring.of(1).unwrap().slow_input("id", b"secret"), before);
+
+        ring.take_over(build(PepperRing::builder().pepper(2, B)))
+            .unwrap();
+        let back = build(PepperRing::builder().pepper(1, [b"x", &A[1..]].concat()));
+        assert_eq!(ring.take_over(back).unwrap_err(), refused);
+        assert_eq!(ring.current(), 2);
     }
 
     #[test]

@@ -271,14 +271,14 @@ impl Hashing {
         }
     }
 
-    fn pepper(&self, version: u32) -> Result<&Pepper, HashError> {
+    fn pepper(&self, version: u32) -> Result<Arc<Pepper>, HashError> {
         self.peppers
             .as_deref()
             .ok_or(HashError::PepperMissing { version })?
             .of(version)
     }
 
-    fn pepper_for(&self, origin: SecretOrigin) -> Option<&Pepper> {
+    fn pepper_for(&self, origin: SecretOrigin) -> Option<Arc<Pepper>> {
         match origin {
             SecretOrigin::Generated => self.peppers.as_deref()?.newest().ok(),
             SecretOrigin::Imported => None,

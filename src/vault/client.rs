@@ -1,0 +1,256 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rustify::Endpoint as _;
+use serde::de::DeserializeOwned;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+use vaultrs::api::EndpointMiddleware;
+
+use super::answer::Answer;
+use super::error::sorted;
+use super::request::Request;
+use super::session::{Credentials, Renewal, Session};
+use super::{VaultClientBuilder, VaultError};
+use crate::sync::{Mutex, lock};
+
+/// A connection to Vault or OpenBao. Clones share it, its token and the task that renews the token.
+///
+/// A token is renewed when two thirds of its lease are over. With an AppRole the client also logs in again: when the
+/// token's longest life nears its end, and once when a request is denied, however many were denied at that time.
+/// Every call ends within [the deadline](VaultClientBuilder::deadline). The task ends with the last clone.
+///
+/// ```no_run
+/// use keyward::vault::VaultClient;
+///
+/// # async fn connect(role_id: String, secret_id: String) -> Result<(), keyward::vault::VaultError> {
+/// let vault = VaultClient::builder("https://vault.internal:8200")
+///     .app_role(role_id, secret_id)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct VaultClient {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    transport: Transport,
+    credentials: Credentials,
+    session: Mutex<Arc<Session>>,
+    /// Held by whoever logs in.
+    turn: tokio::sync::Mutex<Option<Fruitless>>,
+    logins: AtomicU64,
+    renewals: AtomicU64,
+    keeper: OnceLock<AbortHandle>,
+}
+
+/// Requests are sent through it, whoever's token they carry.
+pub(super) struct Transport {
+    pub(super) http: rustify::Client,
+    pub(super) namespace: Option<String>,
+    pub(super) deadline: Duration,
+}
+
+/// A log-in that did not help: what was denied is not allowed, or the secret id is no longer good.
+struct Fruitless {
+    session: u64,
+    at: Instant,
+}
+
+/// A permission that is missing must not become a log-in for each request.
+const REST_AFTER_FRUITLESS: Duration = Duration::from_secs(5);
+
+/// What a [`VaultClient`] has done, for metrics.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct VaultClientStats {
+    /// Log-ins after the first one.
+    pub logins: u64,
+    /// Renewals of a token.
+    pub renewals: u64,
+}
+
+impl VaultClient {
+    /// Returns the settings for connecting to the Vault at this address (`https://vault.internal:8200`).
+    pub fn builder(address: impl Into<String>) -> VaultClientBuilder {
+        VaultClientBuilder::new(address.into())
+    }
+
+    /// Returns what it has done.
+    #[must_use]
+    pub fn stats(&self) -> VaultClientStats {
+        VaultClientStats {
+            logins: self.inner.logins.load(Ordering::Relaxed),
+            renewals: self.inner.renewals.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn new(transport: Transport, credentials: Credentials, session: Session) -> Self {
+        let inner = Inner {
+            transport,
+            credentials,
+            session: Mutex::new(Arc::new(session)),
+            turn: tokio::sync::Mutex::new(None),
+            logins: AtomicU64::new(0),
+            renewals: AtomicU64::new(0),
+            keeper: OnceLock::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.inner.transport.deadline
+    }
+
+    /// Sends a request and reads the data of its answer.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, VaultError> {
+        self.inner.call(request).await?.data()
+    }
+
+    /// Sends a request whose answer holds nothing of use.
+    pub(super) async fn tell(&self, request: &Request) -> Result<(), VaultError> {
+        self.inner.call(request).await.map(|_| ())
+    }
+}
+
+impl Inner {
+    async fn call(&self, request: &Request) -> Result<Answer, VaultError> {
+        self.transport.within(self.answered(request)).await
+    }
+
+    async fn answered(&self, request: &Request) -> Result<Answer, VaultError> {
+        let session = self.session();
+        match session.send(&self.transport, request).await {
+            Err(VaultError::Denied) => {}
+            other => return other,
+        }
+        let Some(next) = self.another(&session).await? else {
+            return Err(VaultError::Denied);
+        };
+        let answer = next.send(&self.transport, request).await;
+        if matches!(answer, Err(VaultError::Denied)) {
+            self.turn.lock().await.replace(Fruitless {
+                session: next.number,
+                at: Instant::now(),
+            });
+        }
+        answer
+    }
+
+    pub(super) fn session(&self) -> Arc<Session> {
+        Arc::clone(&lock(&self.session))
+    }
+
+    /// Returns a session other than `denied`: the one that somebody opened meanwhile, or a new one. `None` when there
+    /// is nothing to log in with, or a log-in did not help a moment ago.
+    ///
+    /// Whoever is dropped while logging in leaves the turn to the next one.
+    async fn another(&self, denied: &Session) -> Result<Option<Arc<Session>>, VaultError> {
+        if !self.credentials.can_log_in_again() {
+            return Ok(None);
+        }
+        let mut turn = self.turn.lock().await;
+        let present = self.session();
+        if present.number != denied.number {
+            return Ok(Some(present));
+        }
+        let rests = |fruitless: &Fruitless| {
+            fruitless.session == denied.number && fruitless.at.elapsed() < REST_AFTER_FRUITLESS
+        };
+        if turn.as_ref().is_some_and(rests) {
+            return Ok(None);
+        }
+        let number = denied.number.saturating_add(1);
+        match Session::open(&self.transport, &self.credentials, number).await {
+            Ok(opened) => {
+                let opened = Arc::new(opened);
+                *lock(&self.session) = Arc::clone(&opened);
+                self.logins.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(opened))
+            }
+            Err(error) => {
+                if matches!(error, VaultError::Login) {
+                    let (session, at) = (denied.number, Instant::now());
+                    *turn = Some(Fruitless { session, at });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Renews the token, or takes another when it cannot be renewed. Returns whether there will be more to renew.
+    pub(super) async fn renew(&self) -> bool {
+        let session = self.session();
+        let renewed = self.transport.within(session.renew(&self.transport)).await;
+        let again = self.credentials.can_log_in_again();
+        match renewed {
+            Ok(Renewal::Full) => self.count_renewal(),
+            Ok(Renewal::Short) if !again => self.count_renewal(),
+            Err(error) if error.is_outage() => session.postpone(),
+            Ok(_) | Err(_) if again => {
+                let next = self.transport.within(self.another(&session)).await;
+                if !matches!(next, Ok(Some(_))) {
+                    session.postpone();
+                }
+            }
+            Ok(_) | Err(_) => return false,
+        }
+        true
+    }
+
+    fn count_renewal(&self) {
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn kept_by(&self, keeper: AbortHandle) {
+        let _ = self.keeper.set(keeper);
+    }
+}
+
+impl Transport {
+    pub(super) async fn send(
+        &self,
+        middle: &EndpointMiddleware,
+        request: &Request,
+    ) -> Result<Answer, VaultError> {
+        let sent = request.with_middleware(middle).exec(&self.http).await;
+        sent.map(|it| Answer::new(it.response.into_body()))
+            .map_err(sorted)
+    }
+
+    /// Gives up at the deadline.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, VaultError>>,
+    ) -> Result<T, VaultError> {
+        let deadline = self.deadline;
+        timeout(deadline, work)
+            .await
+            .unwrap_or(Err(VaultError::Deadline { deadline }))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.abort();
+        }
+    }
+}
+
+impl fmt::Debug for VaultClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultClient")
+            .field("address", &self.inner.transport.http.base)
+            .field("namespace", &self.inner.transport.namespace)
+            .field("credentials", &self.inner.credentials)
+            .finish_non_exhaustive()
+    }
+}
