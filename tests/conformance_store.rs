@@ -49,3 +49,29 @@ mod sqlite {
     key_store_conformance!(in_memory, async { SqliteStore::in_memory().await.unwrap() });
     key_store_conformance!(file, on_a_file());
 }
+
+#[cfg(feature = "vault")]
+mod servers;
+
+#[cfg(feature = "vault")]
+mod vault_support;
+
+#[cfg(feature = "vault")]
+mod vault {
+    use keyward::key_store_conformance;
+    use keyward::store::VaultStore;
+    use keyward::testing::store_rules::Handles;
+
+    use super::servers::OpenBao;
+    use super::vault_support::{client, mount};
+
+    async fn on_a_mount() -> Handles {
+        let bao = OpenBao::shared();
+        let name = mount(bao).await;
+        let store = VaultStore::open(&client(bao).await, &name).await.unwrap();
+        let other = VaultStore::open(&client(bao).await, &name).await.unwrap();
+        Handles::new(store).with_other(other)
+    }
+
+    key_store_conformance!(kv, on_a_mount(), without [usage, owner_limit]);
+}

@@ -60,11 +60,7 @@ impl VaultClientBuilder {
     }
 
     /// Logs in with a role id and a secret id, and again whenever the token ends.
-    pub fn app_role(
-        mut self,
-        role_id: impl Into<String>,
-        secret_id: impl Into<String>,
-    ) -> Self {
+    pub fn app_role(mut self, role_id: impl Into<String>, secret_id: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::AppRole {
             mount: String::new(),
             role_id: Zeroizing::new(role_id.into()),
@@ -128,7 +124,11 @@ impl VaultClientBuilder {
                 role_id,
                 secret_id,
             },
-            None => return Err(VaultError::Setting { name: "token or app_role" }),
+            None => {
+                return Err(VaultError::Setting {
+                    name: "token or app_role",
+                });
+            }
         };
         if let Some(namespace) = &self.namespace {
             place::checked("namespace", namespace.trim_end_matches('/'))?;

@@ -110,7 +110,10 @@ impl VaultClient {
     }
 
     /// Sends a request and reads the data of its answer.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, VaultError> {
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<T, VaultError> {
         self.inner.call(request).await?.data()
     }
 

@@ -24,6 +24,6 @@ mod transit;
 pub use self::builder::VaultClientBuilder;
 pub use self::client::{VaultClient, VaultClientStats};
 pub use self::error::VaultError;
-pub(crate) use self::kv::{Kv, MountConfig};
+pub(crate) use self::kv::{Kv, MountConfig, Versioned};
 pub use self::peppers::{PepperRefreshStats, VaultPeppers, VaultPeppersBuilder};
 pub use self::transit::TransitDigest;

@@ -28,10 +28,7 @@ impl Request {
         Self::bare(RequestMethod::DELETE, path)
     }
 
-    pub(super) fn post(
-        path: impl Into<String>,
-        body: &impl Serialize,
-    ) -> Result<Self, VaultError> {
+    pub(super) fn post(path: impl Into<String>, body: &impl Serialize) -> Result<Self, VaultError> {
         let body = serde_json::to_vec(body).map_err(|_| VaultError::Setting { name: "body" })?;
         Ok(Self {
             body: Some(Zeroizing::new(body)),

@@ -208,10 +208,7 @@ impl Session {
     pub(super) fn postpone(&self) {
         let mut lease = lock(&self.lease);
         let wait = lease.length / LEFT_FOR_RETRIES / LEFT_FOR_RETRIES;
-        lease.renew_at = later(
-            Instant::now(),
-            wait.clamp(SHORTEST_WAIT, LONGEST_RETRY),
-        );
+        lease.renew_at = later(Instant::now(), wait.clamp(SHORTEST_WAIT, LONGEST_RETRY));
     }
 }
 

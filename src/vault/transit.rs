@@ -76,11 +76,7 @@ impl TransitDigest {
     /// # Errors
     ///
     /// [`VaultError::Setting`] for a mount or key name that cannot be used, and whatever Vault answers.
-    pub async fn connect(
-        client: &VaultClient,
-        mount: &str,
-        key: &str,
-    ) -> Result<Self, VaultError> {
+    pub async fn connect(client: &VaultClient, mount: &str, key: &str) -> Result<Self, VaultError> {
         let mount = place::checked("mount", mount)?;
         let key = place::checked("key", key)?;
         let path = format!("{mount}/hmac/{key}");

@@ -40,10 +40,7 @@ impl VaultPeppersBuilder {
     }
 
     /// Calls `report` with the error of each refresh that failed, those asked for by [`VaultPeppers::refresh`] included.
-    pub fn report_failures(
-        mut self,
-        report: impl Fn(&VaultError) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn report_failures(mut self, report: impl Fn(&VaultError) + Send + Sync + 'static) -> Self {
         self.report = Some(Box::new(report));
         self
     }

@@ -115,7 +115,10 @@ mod tests {
         ] {
             let error = read(&json).unwrap_err();
             let shown = format!("{error} {error:?}");
-            assert!(!shown.contains("characters") && !shown.contains("c2hv"), "{shown}");
+            assert!(
+                !shown.contains("characters") && !shown.contains("c2hv"),
+                "{shown}"
+            );
         }
     }
 }
