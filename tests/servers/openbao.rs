@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -93,6 +94,21 @@ impl OpenBao {
         self.call("PUT", "sys/unseal", &format!(r#"{{"key":"{key}"}}"#));
     }
 
+    /// Runs lines of a shell with `bao`, which speaks to this server as root. A line that fails fails the test.
+    pub(crate) fn shell(&self, lines: &str) -> String {
+        let lines = format!("bao() {{ \"$BAO\" \"$@\"; }}\n{lines}");
+        let output = Command::new("sh")
+            .args(["-euc", &lines])
+            .env("BAO", server())
+            .env("BAO_ADDR", self.url())
+            .env("BAO_TOKEN", ROOT)
+            .output()
+            .expect("a shell");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{lines}\n{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
     /// The server's process.
     pub(crate) fn pid(&self) -> u32 {
         self.0.pid()
@@ -111,19 +127,23 @@ fn address(folder: &Path) -> Option<SocketAddr> {
         .ok()
 }
 
-fn prepare(folder: &Path, _: &[String]) -> Vec<OsString> {
+/// The server is its own command-line client.
+fn server() -> PathBuf {
     let cached = binary::cache().join("openbao-2.7.2");
-    let server = binary::find(
+    binary::find(
         "bao",
         "KEYWARD_TEST_OPENBAO",
         &[cached],
         "./tests/run.sh servers",
-    );
+    )
+}
+
+fn prepare(folder: &Path, _: &[String]) -> Vec<OsString> {
     // It cannot say which port it was given, so it is told one that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let address = free.expect("a free port").to_string();
     std::fs::write(folder.join("address"), &address).expect("a file in its own folder");
-    let mut command: Vec<OsString> = vec![server.into(), "server".into(), "-dev".into()];
+    let mut command: Vec<OsString> = vec![server().into(), "server".into(), "-dev".into()];
     command.push(format!("-dev-listen-address={address}").into());
     command.push(format!("-dev-root-token-id={ROOT}").into());
     command.push("-dev-no-store-token".into());
