@@ -117,6 +117,12 @@ impl VaultClientBuilder {
         let credentials = match self.credentials {
             Some(Credentials::Token(token)) if is_header(&token) => Credentials::Token(token),
             Some(Credentials::Token(_)) => return Err(VaultError::Setting { name: "token" }),
+            Some(Credentials::AppRole { role_id, .. }) if role_id.is_empty() => {
+                return Err(VaultError::Setting { name: "role_id" });
+            }
+            Some(Credentials::AppRole { secret_id, .. }) if secret_id.is_empty() => {
+                return Err(VaultError::Setting { name: "secret_id" });
+            }
             Some(Credentials::AppRole {
                 role_id, secret_id, ..
             }) => Credentials::AppRole {

@@ -46,6 +46,7 @@ pub(super) struct Inner {
     turn: tokio::sync::Mutex<Option<Fruitless>>,
     logins: AtomicU64,
     renewals: AtomicU64,
+    failed_renewals: AtomicU64,
     keeper: OnceLock<AbortHandle>,
 }
 
@@ -73,6 +74,8 @@ pub struct VaultClientStats {
     pub logins: u64,
     /// Renewals of a token.
     pub renewals: u64,
+    /// Times the task could neither renew the token nor log in. It tries again while there is something to try with.
+    pub failed_renewals: u64,
 }
 
 impl VaultClient {
@@ -87,6 +90,7 @@ impl VaultClient {
         VaultClientStats {
             logins: self.inner.logins.load(Ordering::Relaxed),
             renewals: self.inner.renewals.load(Ordering::Relaxed),
+            failed_renewals: self.inner.failed_renewals.load(Ordering::Relaxed),
         }
     }
 
@@ -98,6 +102,7 @@ impl VaultClient {
             turn: tokio::sync::Mutex::new(None),
             logins: AtomicU64::new(0),
             renewals: AtomicU64::new(0),
+            failed_renewals: AtomicU64::new(0),
             keeper: OnceLock::new(),
         };
         Self {
@@ -193,23 +198,30 @@ impl Inner {
         let session = self.session();
         let renewed = self.transport.within(session.renew(&self.transport)).await;
         let again = self.credentials.can_log_in_again();
-        match renewed {
-            Ok(Renewal::Full) => self.count_renewal(),
-            Ok(Renewal::Short) if !again => self.count_renewal(),
-            Err(error) if error.is_outage() => session.postpone(),
+        let helped = match renewed {
+            Ok(Renewal::Full) => true,
+            Ok(Renewal::Short) if !again => true,
+            Err(error) if error.is_outage() => false,
             Ok(_) | Err(_) if again => {
                 let next = self.transport.within(self.another(&session)).await;
-                if !matches!(next, Ok(Some(_))) {
-                    session.postpone();
+                if matches!(next, Ok(Some(_))) {
+                    return true;
                 }
+                false
             }
-            Ok(_) | Err(_) => return false,
+            Ok(Renewal::Impossible) => return false,
+            Ok(_) | Err(_) => {
+                self.failed_renewals.fetch_add(1, Ordering::Relaxed);
+                return false;
+            }
+        };
+        if helped {
+            self.renewals.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.failed_renewals.fetch_add(1, Ordering::Relaxed);
+            session.postpone();
         }
         true
-    }
-
-    fn count_renewal(&self) {
-        self.renewals.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn kept_by(&self, keeper: AbortHandle) {
