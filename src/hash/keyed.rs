@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::pepper::Pepper;
 use super::{DigestText, HashError, HashInput, KeyHasher, PepperRing, Plan, encoding, mac};
 use crate::random::SecureRandom;
 
@@ -35,7 +36,7 @@ impl KeyedDigest {
         Self { ring: ring.into() }
     }
 
-    fn read(&self, text: &str) -> Result<(u32, [u8; 32]), HashError> {
+    fn read(&self, text: &str) -> Result<(Arc<Pepper>, [u8; 32]), HashError> {
         let rest = text
             .strip_prefix(PREFIX)
             .ok_or(HashError::UnknownScheme)?
@@ -43,8 +44,7 @@ impl KeyedDigest {
             .ok_or(HashError::Malformed)?;
         let (version, digest) = encoding::versioned(rest).ok_or(HashError::Malformed)?;
         let digest = encoding::from_base64(digest).ok_or(HashError::Malformed)?;
-        self.ring.of(version)?;
-        Ok((version, digest))
+        Ok((self.ring.of(version)?, digest))
     }
 }
 
@@ -65,7 +65,7 @@ impl KeyHasher for KeyedDigest {
 
     fn is_current(&self, text: &str) -> bool {
         self.read(text)
-            .is_ok_and(|(version, _)| version == self.ring.current())
+            .is_ok_and(|(pepper, _)| pepper.version() == self.ring.current())
     }
 
     fn hash(
@@ -83,11 +83,8 @@ impl KeyHasher for KeyedDigest {
     }
 
     fn verify(&self, input: HashInput<'_>, text: &str) -> Result<bool, HashError> {
-        let (version, stored) = self.read(text)?;
-        let digest = self
-            .ring
-            .of(version)?
-            .keyed_digest(input.key_id(), input.secret());
+        let (pepper, stored) = self.read(text)?;
+        let digest = pepper.keyed_digest(input.key_id(), input.secret());
         Ok(mac::same(&digest, &stored) && !input.secret().is_empty())
     }
 }
