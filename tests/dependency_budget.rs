@@ -75,3 +75,26 @@ fn the_database_comes_alone() {
         );
     }
 }
+
+#[test]
+fn vault_brings_http_and_tls_and_no_crypto_in_c() {
+    let vault = linked("vault");
+    assert!(vault.contains("vaultrs") && vault.contains("rustls"));
+    // Which crypto provider it is, is the application's choice.
+    for heavy in [
+        "axum",
+        "sqlx",
+        "redis",
+        "ring",
+        "aws-lc-rs",
+        "aws-lc-sys",
+        "openssl",
+        "native-tls",
+    ] {
+        assert!(
+            !vault.contains(heavy),
+            "{heavy} comes with the vault feature"
+        );
+    }
+    assert!(vault.len() <= 145, "vault links {} crates", vault.len());
+}

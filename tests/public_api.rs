@@ -55,6 +55,25 @@ fn values_cross_threads_and_show_themselves() {
     all!(is_cloned: KeyService, VerifiedKey, Actor, IssueKey, UpdateKey, LimitPlan);
 }
 
+#[cfg(feature = "vault")]
+#[test]
+fn what_speaks_to_vault_crosses_threads_and_shows_itself() {
+    use keyward::store::VaultStore;
+    use keyward::vault::{
+        TransitDigest, VaultClient, VaultClientBuilder, VaultError, VaultPeppers,
+        VaultPeppersBuilder,
+    };
+
+    fn is_shared<T: Send + Sync + 'static>() {}
+    all!(goes_anywhere: VaultClient, VaultClientBuilder, VaultPeppers, VaultStore, TransitDigest);
+    all!(is_shared: VaultPeppersBuilder);
+    all!(shows_itself:
+        VaultClient, VaultClientBuilder, VaultPeppers, VaultPeppersBuilder, VaultStore, TransitDigest,
+    );
+    all!(is_cloned: VaultClient, VaultStore, TransitDigest);
+    all!(is_an_error: VaultError);
+}
+
 #[test]
 fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:

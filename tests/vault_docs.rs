@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test may fail where it stands"
 )]
 
@@ -32,11 +33,18 @@ fn commands() -> Vec<&'static str> {
         .collect()
 }
 
+fn run(bao: &OpenBao, command: &str) {
+    bao.shell(command);
+    if command.contains("-path=keyward") {
+        bao.wait_for("keyward");
+    }
+}
+
 /// A server that was set up by the page, up to and with the first block that holds `last`.
 fn set_up(last: &str) -> OpenBao {
     let bao = OpenBao::private();
     for command in commands() {
-        bao.shell(command);
+        run(&bao, command);
         if command.contains(last) {
             return bao;
         }
@@ -65,7 +73,7 @@ async fn the_role_of_the_page_reads_peppers_and_follows_each_step_of_a_change() 
     let mut peppers = None;
     let mut seen = Vec::new();
     for command in &blocks {
-        bao.shell(command);
+        run(&bao, command);
         if command.contains("policy write keyward-peppers") {
             // What the page's first block prints.
             let read = |call: &str| bao.shell(&format!("bao {call}")).trim().to_owned();

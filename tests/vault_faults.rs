@@ -422,6 +422,7 @@ async fn a_namespace_is_a_vault_of_its_own() {
         &format!("{namespace}/sys/mounts/keys"),
         r#"{"type":"kv","options":{"version":"2"}}"#,
     );
+    bao.wait_for(&format!("{namespace}/keys"));
     let vault = builder(bao.url()).token(bao.token()).namespace(&namespace);
     let vault = vault.connect().await.unwrap();
     VaultStore::prepare(&vault, "keys").await.unwrap();

@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::unwrap_in_result,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test may fail where it stands"
 )]
 

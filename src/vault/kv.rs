@@ -85,7 +85,7 @@ impl Kv {
     }
 
     /// Writes the version after `cas`, which is 0 for a secret that must not exist. Returns when, by Vault's clock.
-    pub(crate) async fn write<T: Serialize>(
+    pub(crate) async fn write<T: Serialize + Sync>(
         &self,
         path: &str,
         data: &T,

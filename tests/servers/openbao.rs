@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::keeper::{Kind, Server};
+use super::keeper::{Kind, Server, wait_until};
 use super::{binary, unique};
 
 /// The token that may do everything on a test server.
@@ -61,7 +61,17 @@ impl OpenBao {
         };
         let body = format!(r#"{{"type":"{kind}"{options}}}"#);
         self.call("POST", &format!("sys/mounts/{name}"), &body);
+        self.wait_for(&name);
         name
+    }
+
+    /// Waits until a new mount answers. One with versions is not ready at once, and says so by 400.
+    pub(crate) fn wait_for(&self, mount: &str) {
+        let path = format!("{mount}/data/ready");
+        wait_until(
+            || self.try_call("GET", &path, "").0 != 400,
+            || format!("{mount} does not get ready"),
+        );
     }
 
     /// Calls the API as root and returns the answer's body. Anything but a success fails the test.

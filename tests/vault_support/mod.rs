@@ -1,6 +1,7 @@
 //! Clients of a test server, and mounts that are set up for a use.
 #![allow(
     dead_code,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::unwrap_in_result,
     reason = "each test takes what it needs of these helpers, and a helper may say what it expects"
