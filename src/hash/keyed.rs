@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::pepper::Pepper;
 use super::{DigestText, HashError, HashInput, KeyHasher, PepperRing, Plan, encoding, mac};
 use crate::random::SecureRandom;
 
@@ -36,7 +35,7 @@ impl KeyedDigest {
         Self { ring: ring.into() }
     }
 
-    fn read(&self, text: &str) -> Result<(Arc<Pepper>, [u8; 32]), HashError> {
+    fn read(&self, text: &str) -> Result<(u32, [u8; 32]), HashError> {
         let rest = text
             .strip_prefix(PREFIX)
             .ok_or(HashError::UnknownScheme)?
@@ -44,7 +43,7 @@ impl KeyedDigest {
             .ok_or(HashError::Malformed)?;
         let (version, digest) = encoding::versioned(rest).ok_or(HashError::Malformed)?;
         let digest = encoding::from_base64(digest).ok_or(HashError::Malformed)?;
-        Ok((self.ring.of(version)?, digest))
+        Ok((version, digest))
     }
 }
 
@@ -60,12 +59,13 @@ impl KeyHasher for KeyedDigest {
     }
 
     fn accepts(&self, text: &str) -> Result<(), HashError> {
-        self.read(text).map(|_| ())
+        let (version, _) = self.read(text)?;
+        self.ring.check(version)
     }
 
     fn is_current(&self, text: &str) -> bool {
         self.read(text)
-            .is_ok_and(|(pepper, _)| pepper.version() == self.ring.current())
+            .is_ok_and(|(version, _)| version == self.ring.current())
     }
 
     fn hash(
@@ -76,15 +76,19 @@ impl KeyHasher for KeyedDigest {
         if input.secret().is_empty() {
             return Err(HashError::UnsuitableSecret);
         }
-        let pepper = self.ring.newest()?;
-        let digest = encoding::to_base64(&pepper.keyed_digest(input.key_id(), input.secret()));
-        let version = pepper.version();
+        let (version, digest) = self.ring.with_newest(|pepper| {
+            let digest = pepper.keyed_digest(input.key_id(), input.secret());
+            (pepper.version(), digest)
+        })?;
+        let digest = encoding::to_base64(&digest);
         Ok(DigestText::new(format!("{PREFIX}v={version}${digest}")))
     }
 
     fn verify(&self, input: HashInput<'_>, text: &str) -> Result<bool, HashError> {
-        let (pepper, stored) = self.read(text)?;
-        let digest = pepper.keyed_digest(input.key_id(), input.secret());
+        let (version, stored) = self.read(text)?;
+        let digest = self.ring.with(version, |pepper| {
+            pepper.keyed_digest(input.key_id(), input.secret())
+        })?;
         Ok(mac::same(&digest, &stored) && !input.secret().is_empty())
     }
 }
