@@ -60,6 +60,27 @@ async fn settings_that_cannot_be_used_are_refused_before_anything_is_sent() {
         let error = builder(address).token("t").connect().await.unwrap_err();
         assert!(matches!(error, VaultError::Address), "{address}: {error:?}");
     }
+    for address in [
+        "http://vault.internal:8200",
+        "http://192.0.2.1:1",
+        "http://localhost.example:1",
+    ] {
+        let error = builder(address).token("t").connect().await.unwrap_err();
+        assert!(
+            matches!(error, VaultError::PlainHttp),
+            "{address}: {error:?}"
+        );
+    }
+    for address in ["http://localhost:1", "http://[::1]:1", "http://127.9.9.9:1"] {
+        let error = builder(address).token("t").connect().await.unwrap_err();
+        assert!(error.is_outage(), "{address}: {error:?}");
+    }
+    let allowed = builder("http://192.0.2.1:1")
+        .token("t")
+        .dangerous()
+        .plain_http();
+    let allowed = allowed.deadline(Duration::from_millis(50)).connect().await;
+    assert!(allowed.unwrap_err().is_outage());
     let refused = async |builder: keyward::vault::VaultClientBuilder| match builder.connect().await
     {
         Err(VaultError::Setting { name }) => name,
@@ -113,6 +134,16 @@ async fn a_wrong_token_or_secret_id_is_refused_when_connecting() {
     let nowhere = role.builder(bao.url()).app_role_mount("nowhere");
     let error = nowhere.connect().await.unwrap_err();
     assert!(matches!(error, VaultError::Login), "{error:?}");
+}
+
+#[test]
+fn a_client_outside_tokio_is_an_error_and_no_panic() {
+    let connecting = std::pin::pin!(builder("http://127.0.0.1:1").token("t").connect());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match connecting.poll(&mut context) {
+        std::task::Poll::Ready(Err(VaultError::NoRuntime)) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -435,5 +466,5 @@ async fn a_namespace_is_a_vault_of_its_own() {
             .is_none()
     );
     let outside = VaultStore::open(&client(bao).await, "keys").await;
-    assert!(matches!(outside.unwrap_err(), VaultError::Absent));
+    assert!(matches!(outside.unwrap_err(), VaultError::NotMounted));
 }

@@ -194,6 +194,8 @@ async fn a_service_without_peppers_does_not_start() {
             name: "refresh_every"
         }
     ));
+    let nowhere = VaultPeppers::builder(&vault, "nowhere", "keyward/peppers").load();
+    assert!(matches!(nowhere.await.unwrap_err(), VaultError::NotMounted));
     let path = VaultPeppers::builder(&vault, mount.as_str(), "a//b").load();
     assert!(matches!(
         path.await.unwrap_err(),

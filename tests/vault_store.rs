@@ -150,15 +150,44 @@ async fn a_mount_that_is_not_there_or_of_version_1_is_refused() {
     let bao = OpenBao::shared();
     let vault = client(bao).await;
     let first = bao.mount("kv");
-    for mount in ["nowhere", &first] {
-        let opened = VaultStore::open(&vault, mount).await;
-        assert!(matches!(opened.unwrap_err(), VaultError::Absent), "{mount}");
-    }
+    let opened = VaultStore::open(&vault, "nowhere").await;
+    assert!(matches!(opened.unwrap_err(), VaultError::NotMounted));
+    let opened = VaultStore::open(&vault, &first).await;
+    assert!(matches!(opened.unwrap_err(), VaultError::Absent));
     let opened = VaultStore::open(&vault, "a//b").await;
     assert!(matches!(
         opened.unwrap_err(),
         VaultError::Setting { name: "mount" }
     ));
+}
+
+/// Otherwise every key would be refused as invalid, and clients throw keys away for that.
+#[tokio::test]
+async fn a_mount_that_is_gone_is_an_outage_and_no_store_without_keys() {
+    let place = Place::new().await;
+    place.insert(&record(ID, "acme")).await;
+    place
+        .bao
+        .call("DELETE", &format!("sys/mounts/{}", place.mount), "");
+    let (store, all) = (&place.store, ListKeys::new());
+    let errors = [
+        store.find(&id()).await.map(drop).unwrap_err(),
+        store.list(&all).await.map(drop).unwrap_err(),
+        store
+            .update(&record(ID, "acme"))
+            .await
+            .map(drop)
+            .unwrap_err(),
+        store.delete(&id(), Revision::FIRST).await.unwrap_err(),
+        store
+            .insert(InsertKey::new(record(ID, "acme")))
+            .await
+            .unwrap_err(),
+        store.sweep(HOUR).await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.is_outage(), "{error:?}");
+    }
 }
 
 #[tokio::test]

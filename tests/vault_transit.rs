@@ -180,7 +180,7 @@ async fn what_cannot_be_used_is_refused_when_connecting() {
         assert!(
             matches!(
                 error,
-                VaultError::Absent | VaultError::Refused { status: 400 }
+                VaultError::NotMounted | VaultError::Refused { status: 400 }
             ),
             "{error:?}"
         );

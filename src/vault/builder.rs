@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::{Certificate, Url, redirect};
@@ -38,6 +39,23 @@ pub struct VaultClientBuilder {
     namespace: Option<String>,
     root_certificates: Option<Vec<u8>>,
     deadline: Duration,
+    plain_http: bool,
+}
+
+/// Settings of a [`VaultClientBuilder`] that weaken the client.
+#[derive(Debug)]
+#[must_use]
+pub struct DangerousVaultClientBuilder {
+    builder: VaultClientBuilder,
+}
+
+impl DangerousVaultClientBuilder {
+    /// Takes `http://` to another machine. Whoever listens in between has the token, and all that it may read: for
+    /// networks that encrypt by themselves.
+    pub fn plain_http(mut self) -> VaultClientBuilder {
+        self.builder.plain_http = true;
+        self.builder
+    }
 }
 
 impl VaultClientBuilder {
@@ -49,6 +67,7 @@ impl VaultClientBuilder {
             namespace: None,
             root_certificates: None,
             deadline: DEADLINE,
+            plain_http: false,
         }
     }
 
@@ -93,6 +112,11 @@ impl VaultClientBuilder {
         self
     }
 
+    /// Returns the settings that weaken the client.
+    pub fn dangerous(self) -> DangerousVaultClientBuilder {
+        DangerousVaultClientBuilder { builder: self }
+    }
+
     /// Checks the settings, logs in, and starts the task that renews the token on the present tokio runtime.
     ///
     /// Redirects are not followed and proxies named in the environment are not used: the token goes to this address
@@ -101,7 +125,8 @@ impl VaultClientBuilder {
     /// # Errors
     ///
     /// * [`VaultError::Address`], [`VaultError::Setting`], [`VaultError::Certificates`] for a setting that cannot be used;
-    /// * [`VaultError::NoCryptoProvider`] when the process has installed none;
+    /// * [`VaultError::PlainHttp`] for `http://` to another machine;
+    /// * [`VaultError::NoCryptoProvider`] when the process has installed none; [`VaultError::NoRuntime`] outside tokio;
     /// * [`VaultError::Login`] or [`VaultError::Denied`] when Vault refuses the credentials; otherwise an outage.
     pub async fn connect(self) -> Result<VaultClient, VaultError> {
         let (transport, credentials) = self.checked()?;
@@ -114,6 +139,9 @@ impl VaultClientBuilder {
 
     fn checked(self) -> Result<(Transport, Credentials), VaultError> {
         let base = address(&self.address)?;
+        if base.scheme() == "http" && !self.plain_http && !is_this_machine(&base) {
+            return Err(VaultError::PlainHttp);
+        }
         let credentials = match self.credentials {
             Some(Credentials::Token(token)) if is_header(&token) => Credentials::Token(token),
             Some(Credentials::Token(_)) => return Err(VaultError::Setting { name: "token" }),
@@ -164,6 +192,14 @@ fn address(text: &str) -> Result<Url, VaultError> {
         && url.username().is_empty()
         && url.password().is_none();
     plain.then_some(url).ok_or(VaultError::Address)
+}
+
+/// A development server, or an agent that does the rest.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|it| it.is_loopback())
 }
 
 fn http_client(base: &Url, roots: Option<&[u8]>) -> Result<reqwest::Client, VaultError> {

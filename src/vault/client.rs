@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustify::Endpoint as _;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use vaultrs::api::EndpointMiddleware;
@@ -240,11 +241,12 @@ impl Transport {
             .map_err(sorted)
     }
 
-    /// Gives up at the deadline.
+    /// Gives up at the deadline. Outside tokio there would be a panic instead of one.
     pub(super) async fn within<T>(
         &self,
         work: impl Future<Output = Result<T, VaultError>>,
     ) -> Result<T, VaultError> {
+        Handle::try_current().map_err(|_| VaultError::NoRuntime)?;
         let deadline = self.deadline;
         timeout(deadline, work)
             .await

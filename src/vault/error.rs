@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use rustify::errors::ClientError;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::BoxError;
 use crate::hash::HashBuildError;
@@ -15,6 +17,12 @@ pub enum VaultError {
     /// The address is not `http://` or `https://`, a host and perhaps a port.
     #[error("the address of Vault must be http:// or https://, a host and perhaps a port")]
     Address,
+    /// `http://` to another machine: the token would cross the network in clear.
+    #[error("http:// is for a Vault on this machine only")]
+    PlainHttp,
+    /// The client was not given a tokio runtime to run on.
+    #[error("the Vault client needs a tokio runtime")]
+    NoRuntime,
     /// A setting cannot be used: empty, zero, or of characters that have no place there.
     #[error("the Vault setting `{name}` is unusable")]
     Setting {
@@ -36,9 +44,13 @@ pub enum VaultError {
     /// Vault answered 403: the token lacks the permission, or has expired and there is nothing to log in with.
     #[error("Vault denied the request: the token is invalid, has expired or lacks the permission")]
     Denied,
-    /// There is nothing at the place that was asked for: a secret, a key, or the mount.
+    /// There is nothing at the place that was asked for, in an engine that is there.
     #[error("Vault has nothing at that place")]
     Absent,
+    /// No engine is mounted where one was asked for, or something else than Vault answered 404. Never taken for a secret
+    /// that is not there.
+    #[error("nothing is mounted at that place in Vault")]
+    NotMounted,
     /// A write was conditional on a version that is no longer the present one.
     #[error("the secret in Vault was changed meanwhile")]
     Conflict,
@@ -132,11 +144,39 @@ fn by_status(status: u16, body: &str) -> VaultError {
         // A mount that was made a moment ago.
         400 if body.contains("Upgrading from non-versioned") => VaultError::Unavailable { status },
         403 => VaultError::Denied,
-        404 => VaultError::Absent,
+        404 if is_absence(body) => VaultError::Absent,
+        404 => VaultError::NotMounted,
         503 => VaultError::Sealed,
         // A standby that is not up to date, too many requests, a standby's health, a gateway.
         412 | 429 | 472 | 473 | 502 | 504 => VaultError::Unavailable { status },
         _ => VaultError::Refused { status },
+    }
+}
+
+/// Tells an engine that has nothing there from a place without an engine, and from whatever else answers 404.
+///
+/// The engine answers with no errors, or for a deleted version with what is known of it.
+///
+/// SECURITY: a key whose record seems absent is refused as invalid. When a mount is gone, no key may be.
+fn is_absence(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Absence {
+        errors: Option<Vec<IgnoredAny>>,
+        data: Option<Deleted>,
+    }
+
+    #[derive(Deserialize)]
+    struct Deleted {
+        #[serde(rename = "metadata")]
+        _metadata: IgnoredAny,
+    }
+
+    let Ok(body) = serde_json::from_str::<Absence>(body) else {
+        return false;
+    };
+    match (body.errors, body.data) {
+        (Some(errors), _) => errors.is_empty(),
+        (None, data) => data.is_some(),
     }
 }
 
@@ -153,11 +193,6 @@ mod tests {
             VaultError::Refused { status: 400 }
         ));
         assert!(matches!(by_status(403, ""), VaultError::Denied));
-        assert!(matches!(by_status(404, "{}"), VaultError::Absent));
-        assert!(matches!(
-            by_status(404, r#"{"data":{"data":null}}"#),
-            VaultError::Absent
-        ));
         for (status, outage) in [
             (503, true),
             (429, true),
@@ -166,6 +201,29 @@ mod tests {
             (500, false),
         ] {
             assert_eq!(by_status(status, "").is_outage(), outage, "{status}");
+        }
+    }
+
+    #[test]
+    fn takes_a_404_for_an_absence_only_when_the_engine_says_so() {
+        for body in [
+            r#"{"errors":[]}"#,
+            r#"{"data":{"data":null,"metadata":{"version":1}},"warnings":null}"#,
+        ] {
+            assert!(matches!(by_status(404, body), VaultError::Absent), "{body}");
+        }
+        for body in [
+            "",
+            "{}",
+            "<html>not found</html>",
+            r#"{"errors":["no handler for route"]}"#,
+            r#"{"errors":["no handler for route"],"data":{"metadata":{}}}"#,
+            r#"{"data":{}}"#,
+            r#"{"data":null}"#,
+            r#"{"message":"not found"}"#,
+        ] {
+            let sorted = by_status(404, body);
+            assert!(matches!(sorted, VaultError::NotMounted), "{body}");
         }
     }
 

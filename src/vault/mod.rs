@@ -21,7 +21,7 @@ mod request;
 mod session;
 mod transit;
 
-pub use self::builder::VaultClientBuilder;
+pub use self::builder::{DangerousVaultClientBuilder, VaultClientBuilder};
 pub use self::client::{VaultClient, VaultClientStats};
 pub use self::error::VaultError;
 pub(crate) use self::kv::{Kv, MountConfig, Versioned};

@@ -29,9 +29,12 @@ impl Request {
     }
 
     pub(super) fn post(path: impl Into<String>, body: &impl Serialize) -> Result<Self, VaultError> {
-        let body = serde_json::to_vec(body).map_err(|_| VaultError::Setting { name: "body" })?;
+        // With room for a log-in, so that its secret id does not stay behind in a smaller buffer.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
+        serde_json::to_writer(&mut *bytes, body)
+            .map_err(|_| VaultError::Setting { name: "body" })?;
         Ok(Self {
-            body: Some(Zeroizing::new(body)),
+            body: Some(bytes),
             ..Self::bare(RequestMethod::POST, path)
         })
     }

@@ -224,9 +224,10 @@ const RENEW: &str = "auth/token/renew-self";
 /// A wrong role or secret id is answered by 400, one that may not log in by 403, an unknown mount by 404.
 fn refused(error: VaultError) -> VaultError {
     match error {
-        VaultError::Denied | VaultError::Absent | VaultError::Refused { status: 400 } => {
-            VaultError::Login
-        }
+        VaultError::Denied
+        | VaultError::Absent
+        | VaultError::NotMounted
+        | VaultError::Refused { status: 400 } => VaultError::Login,
         other => other,
     }
 }

@@ -80,12 +80,13 @@ impl TransitDigest {
         let mount = place::checked("mount", mount)?;
         let key = place::checked("key", key)?;
         let path = format!("{mount}/hmac/{key}");
+        let runtime = Handle::try_current().map_err(|_| VaultError::NoRuntime)?;
         let (newest, _) = ask(client, &path, fingerprint("", b""), None).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 client: client.clone(),
                 path,
-                runtime: Handle::current(),
+                runtime,
                 newest: AtomicU32::new(newest),
             }),
         })

@@ -96,11 +96,15 @@ impl OpenBao {
 
     /// Unseals it again.
     pub(crate) fn unseal(&self) {
-        let log = self.0.log();
-        let key = log
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Unseal Key: "));
-        let key = key.expect("a development server writes its unseal key down");
+        // It is written down a moment after the server answers.
+        let log = || self.0.log();
+        let key = |log: &str| {
+            let mut lines = log.lines();
+            let key = lines.find_map(|line| line.trim().strip_prefix("Unseal Key: "));
+            key.map(str::to_owned)
+        };
+        wait_until(|| key(&log()).is_some(), || format!("no unseal key in:\n{}", log()));
+        let key = key(&log()).unwrap();
         self.call("PUT", "sys/unseal", &format!(r#"{{"key":"{key}"}}"#));
     }
 

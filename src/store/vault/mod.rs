@@ -48,8 +48,8 @@ impl VaultStore {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Mount`] when it is not; [`VaultError::Absent`] when there is no such mount, or one of version 1;
-    /// otherwise what the client met.
+    /// [`VaultError::Mount`] when it is not; [`VaultError::NotMounted`] when there is no such mount and
+    /// [`VaultError::Absent`] when it is one of version 1; otherwise what the client met.
     pub async fn open(client: &VaultClient, mount: &str) -> Result<Self, VaultError> {
         let kv = Kv::new(client, mount)?;
         check(&kv.config().await?)?;
