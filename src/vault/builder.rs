@@ -43,6 +43,16 @@ pub struct VaultClientBuilder {
 }
 
 /// Settings of a [`VaultClientBuilder`] that weaken the client.
+///
+/// ```no_run
+/// use keyward::vault::VaultClient;
+///
+/// # async fn connect(token: String) -> Result<(), keyward::vault::VaultError> {
+/// // In a cluster whose network encrypts every connection.
+/// let vault = VaultClient::builder("http://vault:8200").token(token).dangerous().plain_http().connect().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct DangerousVaultClientBuilder {
@@ -100,7 +110,8 @@ impl VaultClientBuilder {
         self
     }
 
-    /// Trusts these certificates too, in PEM: for a Vault whose certificate comes from an authority of your own.
+    /// Trusts these certificates, in PEM, and no others: for a Vault whose certificate comes from an authority of your
+    /// own. The system's are trusted otherwise.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
         self
@@ -219,7 +230,7 @@ fn http_client(base: &Url, roots: Option<&[u8]>) -> Result<reqwest::Client, Vaul
         Some(none) if none.is_empty() => return Err(VaultError::Certificates),
         // Loading the system's certificates fails where there are none, and plain HTTP needs none.
         _ if base.scheme() == "http" => client.tls_certs_only([]),
-        Some(certificates) => client.tls_certs_merge(certificates),
+        Some(certificates) => client.tls_certs_only(certificates),
         None => client,
     };
     client.build().map_err(|_| VaultError::Certificates)

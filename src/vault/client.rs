@@ -68,6 +68,13 @@ struct Fruitless {
 const REST_AFTER_FRUITLESS: Duration = Duration::from_secs(5);
 
 /// What a [`VaultClient`] has done, for metrics.
+///
+/// ```
+/// # fn show(vault: &keyward::vault::VaultClient) {
+/// let stats = vault.stats();
+/// println!("{} log-ins, {} renewals, {} failed", stats.logins, stats.renewals, stats.failed_renewals);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct VaultClientStats {

@@ -11,6 +11,17 @@ use crate::hash::HashBuildError;
 ///
 /// What Vault wrote in its answer is never part of it: no text, cause or `Debug` output holds a token, a secret id, a
 /// pepper or a digest.
+///
+/// ```
+/// use keyward::vault::{VaultClient, VaultError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let refused = VaultClient::builder("http://vault.internal:8200").token("t").connect().await.unwrap_err();
+/// assert!(matches!(refused, VaultError::PlainHttp));
+/// assert!(!refused.is_outage());
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {

@@ -37,6 +37,12 @@ impl OpenBao {
         Self(Server::private(&KIND, Vec::new()))
     }
 
+    /// The same, with further arguments for `bao server`.
+    pub(crate) fn private_with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|it| (*it).to_owned()).collect();
+        Self(Server::private(&KIND, arguments))
+    }
+
     /// The server's address, as clients are given it.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address())
@@ -103,7 +109,10 @@ impl OpenBao {
             let key = lines.find_map(|line| line.trim().strip_prefix("Unseal Key: "));
             key.map(str::to_owned)
         };
-        wait_until(|| key(&log()).is_some(), || format!("no unseal key in:\n{}", log()));
+        wait_until(
+            || key(&log()).is_some(),
+            || format!("no unseal key in:\n{}", log()),
+        );
         let key = key(&log()).unwrap();
         self.call("PUT", "sys/unseal", &format!(r#"{{"key":"{key}"}}"#));
     }
@@ -152,7 +161,7 @@ fn server() -> PathBuf {
     )
 }
 
-fn prepare(folder: &Path, _: &[String]) -> Vec<OsString> {
+fn prepare(folder: &Path, arguments: &[String]) -> Vec<OsString> {
     // It cannot say which port it was given, so it is told one that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let address = free.expect("a free port").to_string();
@@ -161,6 +170,7 @@ fn prepare(folder: &Path, _: &[String]) -> Vec<OsString> {
     command.push(format!("-dev-listen-address={address}").into());
     command.push(format!("-dev-root-token-id={ROOT}").into());
     command.push("-dev-no-store-token".into());
+    command.extend(arguments.iter().map(OsString::from));
     command
 }
 

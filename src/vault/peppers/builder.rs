@@ -13,6 +13,21 @@ use crate::vault::{Kv, VaultClient, VaultError, place};
 const EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// The settings of a [`VaultPeppers`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use keyward::vault::{VaultClient, VaultPeppers};
+///
+/// # async fn load(vault: VaultClient) -> Result<(), keyward::vault::VaultError> {
+/// let peppers = VaultPeppers::builder(&vault, "secret", "keyward/peppers")
+///     .refresh_every(Duration::from_secs(60))
+///     .report_failures(|error| eprintln!("the peppers were not refreshed: {error}"))
+///     .load()
+///     .await?;
+/// assert_eq!(peppers.stats().failed, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct VaultPeppersBuilder {
     client: VaultClient,
