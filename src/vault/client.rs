@@ -7,13 +7,14 @@ use rustify::Endpoint as _;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use vaultrs::api::EndpointMiddleware;
 
 use super::answer::Answer;
 use super::error::sorted;
+use super::log_in::Fruitless;
 use super::request::Request;
-use super::session::{Credentials, Renewal, Session};
+use super::session::{Credentials, Session};
 use super::{VaultClientBuilder, VaultError};
 use crate::sync::{Mutex, lock};
 
@@ -40,14 +41,14 @@ pub struct VaultClient {
 }
 
 pub(super) struct Inner {
-    transport: Transport,
-    credentials: Credentials,
+    pub(super) transport: Transport,
+    pub(super) credentials: Credentials,
     session: Mutex<Arc<Session>>,
     /// Held by whoever logs in.
-    turn: tokio::sync::Mutex<Option<Fruitless>>,
-    logins: AtomicU64,
-    renewals: AtomicU64,
-    failed_renewals: AtomicU64,
+    pub(super) turn: tokio::sync::Mutex<Option<Fruitless>>,
+    pub(super) logins: AtomicU64,
+    pub(super) renewals: AtomicU64,
+    pub(super) failed_renewals: AtomicU64,
     keeper: OnceLock<AbortHandle>,
 }
 
@@ -57,15 +58,6 @@ pub(super) struct Transport {
     pub(super) namespace: Option<String>,
     pub(super) deadline: Duration,
 }
-
-/// A log-in that did not help: what was denied is not allowed, or the secret id is no longer good.
-struct Fruitless {
-    session: u64,
-    at: Instant,
-}
-
-/// A permission that is missing must not become a log-in for each request.
-const REST_AFTER_FRUITLESS: Duration = Duration::from_secs(5);
 
 /// What a [`VaultClient`] has done, for metrics.
 ///
@@ -152,10 +144,7 @@ impl Inner {
         };
         let answer = next.send(&self.transport, request).await;
         if matches!(answer, Err(VaultError::Denied)) {
-            self.turn.lock().await.replace(Fruitless {
-                session: next.number,
-                at: Instant::now(),
-            });
+            self.log_in_did_not_help(&next).await;
         }
         answer
     }
@@ -164,72 +153,8 @@ impl Inner {
         Arc::clone(&lock(&self.session))
     }
 
-    /// Returns a session other than `denied`: the one that somebody opened meanwhile, or a new one. `None` when there
-    /// is nothing to log in with, or a log-in did not help a moment ago.
-    ///
-    /// Whoever is dropped while logging in leaves the turn to the next one.
-    async fn another(&self, denied: &Session) -> Result<Option<Arc<Session>>, VaultError> {
-        if !self.credentials.can_log_in_again() {
-            return Ok(None);
-        }
-        let mut turn = self.turn.lock().await;
-        let present = self.session();
-        if present.number != denied.number {
-            return Ok(Some(present));
-        }
-        let rests = |fruitless: &Fruitless| {
-            fruitless.session == denied.number && fruitless.at.elapsed() < REST_AFTER_FRUITLESS
-        };
-        if turn.as_ref().is_some_and(rests) {
-            return Ok(None);
-        }
-        let number = denied.number.saturating_add(1);
-        match Session::open(&self.transport, &self.credentials, number).await {
-            Ok(opened) => {
-                let opened = Arc::new(opened);
-                *lock(&self.session) = Arc::clone(&opened);
-                self.logins.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(opened))
-            }
-            Err(error) => {
-                if matches!(error, VaultError::Login) {
-                    let (session, at) = (denied.number, Instant::now());
-                    *turn = Some(Fruitless { session, at });
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Renews the token, or takes another when it cannot be renewed. Returns whether there will be more to renew.
-    pub(super) async fn renew(&self) -> bool {
-        let session = self.session();
-        let renewed = self.transport.within(session.renew(&self.transport)).await;
-        let again = self.credentials.can_log_in_again();
-        let helped = match renewed {
-            Ok(Renewal::Full) => true,
-            Ok(Renewal::Short) if !again => true,
-            Err(error) if error.is_outage() => false,
-            Ok(_) | Err(_) if again => {
-                let next = self.transport.within(self.another(&session)).await;
-                if matches!(next, Ok(Some(_))) {
-                    return true;
-                }
-                false
-            }
-            Ok(Renewal::Impossible) => return false,
-            Ok(_) | Err(_) => {
-                self.failed_renewals.fetch_add(1, Ordering::Relaxed);
-                return false;
-            }
-        };
-        if helped {
-            self.renewals.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.failed_renewals.fetch_add(1, Ordering::Relaxed);
-            session.postpone();
-        }
-        true
+    pub(super) fn replace(&self, session: &Arc<Session>) {
+        *lock(&self.session) = Arc::clone(session);
     }
 
     pub(super) fn kept_by(&self, keeper: AbortHandle) {

@@ -15,6 +15,7 @@ mod client;
 mod error;
 mod keeper;
 mod kv;
+mod log_in;
 mod peppers;
 mod place;
 mod request;

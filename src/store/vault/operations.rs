@@ -23,9 +23,9 @@ impl VaultStore {
     }
 
     /// Writes the index entry of a record that is about to be there. One that is there already will do.
-    pub(super) async fn announce(&self, record: &KeyRecord) -> Result<(), StoreError> {
+    pub(super) async fn announce(&self, entry: &str) -> Result<(), StoreError> {
         let nothing = serde_json::json!({});
-        match self.kv.write(&places::entry(record), &nothing, FIRST).await {
+        match self.kv.write(entry, &nothing, FIRST).await {
             Err(VaultError::Conflict) => Ok(()),
             other => other.map(|_| ()).map_err(failed),
         }
@@ -46,7 +46,7 @@ impl KeyStore for VaultStore {
         }
         let record = &insert.record;
         let body = Body::of(record)?;
-        self.announce(record).await?;
+        self.announce(&places::entry(record)).await?;
         let place = places::record(&record.id);
         match self.kv.write(&place, &body, FIRST).await {
             Err(VaultError::Conflict) => Err(StoreError::AlreadyExists),

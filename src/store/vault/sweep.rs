@@ -1,6 +1,6 @@
 //! Removing what a crash between two steps has left.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::error::failed;
@@ -50,7 +50,8 @@ impl VaultStore {
     pub async fn sweep(&self, older_than: Duration) -> Result<Swept, StoreError> {
         let horizon = self.vaults_time().await?.saturating_sub(older_than);
         let mut swept = Swept::default();
-        let mut missing = HashMap::new();
+        // Places only: the records of a large mount would not fit.
+        let mut missing = HashSet::new();
         let mut hidden = HashSet::new();
         let names = self.kv.names(RECORDS).await.map_err(failed)?;
         let ids: Option<Vec<KeyId>> = names.iter().map(|it| places::read_id(it)).collect();
@@ -65,22 +66,21 @@ impl VaultStore {
                 continue;
             };
             if let Some(stored) = body::read(&id, &found)? {
-                missing.insert(places::entry(&stored.record), stored.record);
+                missing.insert(places::entry(&stored.record));
             } else if found.written < horizon {
                 self.kv.remove(&places::record(&id)).await.map_err(failed)?;
                 swept.deletions_finished = swept.deletions_finished.saturating_add(1);
             }
         }
         for entry in self.entries(self.folders().await?).await? {
-            let known =
-                missing.remove(&entry.path()).is_some() || hidden.contains(&entry.place.id());
+            let known = missing.remove(&entry.path()) || hidden.contains(&entry.place.id());
             if !known && self.is_left_over(&entry, horizon).await? {
                 self.kv.remove(&entry.path()).await.map_err(failed)?;
                 swept.entries_removed = swept.entries_removed.saturating_add(1);
             }
         }
-        for record in missing.values() {
-            self.announce(record).await?;
+        for entry in &missing {
+            self.announce(entry).await?;
             swept.entries_restored = swept.entries_restored.saturating_add(1);
         }
         Ok(swept)
