@@ -129,7 +129,7 @@ async fn nothing_secret_shows() {
 
     let proxy = Proxy::to(bao.address());
     let settings = role.builder(format!("http://{}", proxy.address()));
-    let settings = settings.deadline(Duration::from_millis(500));
+    let settings = settings.deadline(Duration::from_secs(2));
     shown.debug(&settings);
     let vault = settings.connect().await.unwrap();
     shown.debug(&vault);

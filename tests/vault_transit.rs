@@ -291,7 +291,7 @@ async fn on_the_only_async_thread_it_ends_in_an_error_and_no_deadlock() {
     let mount = mount(bao);
     let vault = builder(bao.url()).token(bao.token());
     let vault = vault
-        .deadline(Duration::from_millis(200))
+        .deadline(Duration::from_millis(500))
         .connect()
         .await
         .unwrap();

@@ -140,3 +140,20 @@ fn always_hands_64_hex_digits_to_the_slow_hash() {
         assert!(input.iter().all(u8::is_ascii_hexdigit));
     }
 }
+
+#[cfg(feature = "vault")]
+#[test]
+fn tells_of_a_version_that_it_lacks_and_of_no_damaged_text() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let ring = PepperRing::builder().pepper(1, A).build().unwrap();
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    ring.on_missing(move || _ = count.fetch_add(1, Ordering::SeqCst));
+    assert!(ring.check(1).is_ok());
+    assert!(ring.check(0).is_err());
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    assert!(ring.check(2).is_err());
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}

@@ -145,3 +145,57 @@ where
         Ok(Some((question, answer?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn asks_a_few_at_one_time_and_answers_in_order() {
+        let (asking, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut ahead = Ahead::new((0..100).collect(), |number: &usize| {
+            let (number, asking, most) = (*number, Arc::clone(&asking), Arc::clone(&most));
+            async move {
+                let now = asking.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                // The earlier ones take longer.
+                for _ in number..100 {
+                    tokio::task::yield_now().await;
+                }
+                asking.fetch_sub(1, Ordering::SeqCst);
+                Ok(number * 2)
+            }
+        });
+        for number in 0..100 {
+            assert_eq!(ahead.next().await.unwrap(), Some((number, number * 2)));
+        }
+        assert_eq!(ahead.next().await.unwrap(), None);
+        assert!((2..=AT_ONCE).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn ends_what_is_under_way_when_it_is_dropped() {
+        let alive = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        let mut ahead = Ahead::new(vec![false, true, true], |waits: &bool| {
+            let waits = *waits;
+            async move {
+                if waits {
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
+        });
+        assert!(ahead.next().await.unwrap().is_some());
+        assert_eq!(alive(), 2);
+        drop(ahead);
+        while alive() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
