@@ -412,6 +412,37 @@ async fn a_redirect_is_not_followed_with_the_token() {
     assert!(second.accept().is_err(), "the redirect was followed");
 }
 
+/// Run once more by itself, in a process whose environment names a proxy that does not exist.
+#[tokio::test]
+async fn a_proxy_that_the_environment_names_does_not_get_the_token() {
+    const CHILD: &str = "KEYWARD_TEST_BEHIND_A_PROXY";
+    if std::env::var_os(CHILD).is_some() {
+        drop(client(OpenBao::shared()).await);
+        return;
+    }
+    // Started here, so that it does not take the child's environment.
+    drop(client(OpenBao::shared()).await);
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let proxy = format!("http://{nobody}");
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_proxy_that_the_environment_names_does_not_get_the_token",
+        ])
+        .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, proxy.as_str())))
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(
+        child.status.success(),
+        "{}",
+        String::from_utf8_lossy(&child.stdout)
+    );
+}
+
 /// Something else at the address, or in between.
 #[tokio::test]
 async fn answers_that_are_not_vaults_are_errors_that_keep_the_body_to_themselves() {
