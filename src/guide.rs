@@ -47,6 +47,12 @@ pub mod audit {}
 #[doc = include_str!("../docs/http.md")]
 pub mod http {}
 
+/// Peppers, digests or records in Vault and OpenBao.
+///
+#[cfg(feature = "vault")]
+#[doc = include_str!("../docs/vault.md")]
+pub mod vault {}
+
 /// Every default, with its reason.
 ///
 #[doc = include_str!("../docs/defaults.md")]

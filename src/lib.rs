@@ -19,6 +19,8 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 pub use async_trait::async_trait;
 pub use error::BoxError;

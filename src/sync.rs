@@ -10,12 +10,12 @@
 
 #[cfg(keyward_shuttle)]
 pub(crate) use shuttle::{
-    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic},
+    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, atomic},
     thread,
 };
 #[cfg(not(keyward_shuttle))]
 pub(crate) use std::{
-    sync::{Condvar, Mutex, MutexGuard, RwLock, atomic},
+    sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, atomic},
     thread,
 };
 

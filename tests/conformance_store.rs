@@ -12,7 +12,7 @@ use keyward::key_store_conformance;
 use keyward::store::{KeyStore, MemoryStore};
 use keyward::testing::FaultyStore;
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "vault"))]
 mod servers;
 mod store_without;
 
@@ -69,4 +69,27 @@ mod postgres {
     }
 
     key_store_conformance!(two_pools, fresh());
+}
+
+#[cfg(feature = "vault")]
+mod vault_support;
+
+#[cfg(feature = "vault")]
+mod vault {
+    use keyward::key_store_conformance;
+    use keyward::store::VaultStore;
+    use keyward::testing::store_rules::Handles;
+
+    use super::servers::OpenBao;
+    use super::vault_support::{client, mount};
+
+    async fn on_a_mount() -> Handles {
+        let bao = OpenBao::shared();
+        let name = mount(bao).await;
+        let store = VaultStore::open(&client(bao).await, &name).await.unwrap();
+        let other = VaultStore::open(&client(bao).await, &name).await.unwrap();
+        Handles::new(store).with_other(other)
+    }
+
+    key_store_conformance!(kv, on_a_mount(), without [usage, owner_limit]);
 }

@@ -87,3 +87,45 @@ fn the_limiter_on_redis_brings_no_tls() {
         );
     }
 }
+
+#[test]
+fn vault_brings_http_and_tls_and_no_crypto_in_c() {
+    let vault = linked("vault");
+    assert!(vault.contains("vaultrs") && vault.contains("rustls"));
+    // Which crypto provider it is, is the application's choice.
+    for heavy in [
+        "axum",
+        "sqlx",
+        "redis",
+        "ring",
+        "aws-lc-rs",
+        "aws-lc-sys",
+        "openssl",
+        "native-tls",
+    ] {
+        assert!(
+            !vault.contains(heavy),
+            "{heavy} comes with the vault feature"
+        );
+    }
+    assert!(vault.len() <= 145, "vault links {} crates", vault.len());
+}
+
+#[test]
+fn postgresql_brings_no_c_and_no_tls() {
+    let postgres = linked("postgres");
+    assert!(postgres.contains("sqlx-postgres"));
+    for heavy in [
+        "axum",
+        "hyper",
+        "rustls",
+        "openssl",
+        "libsqlite3-sys",
+        "redis",
+    ] {
+        assert!(
+            !postgres.contains(heavy),
+            "{heavy} comes with the postgres feature"
+        );
+    }
+}

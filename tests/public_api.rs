@@ -55,6 +55,17 @@ fn values_cross_threads_and_show_themselves() {
     all!(is_cloned: KeyService, VerifiedKey, Actor, IssueKey, UpdateKey, LimitPlan);
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn what_postgresql_needs_crosses_threads_and_shows_itself() {
+    use keyward::audit::PostgresAuditSink;
+    use keyward::store::{PostgresStore, PostgresStoreBuilder};
+
+    all!(goes_anywhere: PostgresAuditSink, PostgresStore, PostgresStoreBuilder);
+    all!(shows_itself: PostgresAuditSink, PostgresStore, PostgresStoreBuilder);
+    all!(is_cloned: PostgresStore, PostgresStoreBuilder);
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn what_redis_needs_crosses_threads_and_is_an_object() {
@@ -67,6 +78,25 @@ fn what_redis_needs_crosses_threads_and_is_an_object() {
     all!(shows_itself: RedisCall, RedisConnection, RedisRateLimiter, RedisTopology);
     all!(is_an_error: RedisConnectError);
     all!(is_a_client: RedisConnection, Arc<dyn RedisClient>, Box<dyn RedisClient>);
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn what_speaks_to_vault_crosses_threads_and_shows_itself() {
+    use keyward::store::VaultStore;
+    use keyward::vault::{
+        TransitDigest, VaultClient, VaultClientBuilder, VaultError, VaultPeppers,
+        VaultPeppersBuilder,
+    };
+
+    fn is_shared<T: Send + Sync + 'static>() {}
+    all!(goes_anywhere: VaultClient, VaultClientBuilder, VaultPeppers, VaultStore, TransitDigest);
+    all!(is_shared: VaultPeppersBuilder);
+    all!(shows_itself:
+        VaultClient, VaultClientBuilder, VaultPeppers, VaultPeppersBuilder, VaultStore, TransitDigest,
+    );
+    all!(is_cloned: VaultClient, VaultStore, TransitDigest);
+    all!(is_an_error: VaultError);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// Writes lower-case hex over `out`, two bytes for each input byte, for as long as there is room.
-pub(super) fn hex_into(bytes: &[u8], out: &mut [u8]) {
+pub(crate) fn hex_into(bytes: &[u8], out: &mut [u8]) {
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         for (to, nibble) in pair.iter_mut().zip([byte >> 4, byte & 0x0f]) {
             *to = if nibble < 10 {
@@ -17,7 +17,7 @@ pub(super) fn hex_into(bytes: &[u8], out: &mut [u8]) {
 }
 
 /// Reads exactly `2 * N` hex digits of either case.
-pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;
@@ -36,24 +36,24 @@ fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// Writes standard base64 without padding.
-pub(super) fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     STANDARD_NO_PAD.encode(bytes)
 }
 
 /// Reads standard base64 without padding that holds exactly `N` bytes.
-pub(super) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn from_base64<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let read = STANDARD_NO_PAD.decode_slice(text, &mut bytes).ok()?;
     (read == N).then_some(bytes)
 }
 
 /// Reads standard base64 without padding.
-pub(super) fn from_base64_any(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_base64_any(text: &str) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(text).ok()
 }
 
 /// Reads a decimal number above zero, without sign or leading zero.
-pub(super) fn positive(text: &str) -> Option<u32> {
+pub(crate) fn positive(text: &str) -> Option<u32> {
     if text.starts_with(['0', '+']) {
         return None;
     }
@@ -61,7 +61,7 @@ pub(super) fn positive(text: &str) -> Option<u32> {
 }
 
 /// Splits `3$rest` into a positive version and the rest.
-pub(super) fn versioned(text: &str) -> Option<(u32, &str)> {
+pub(crate) fn versioned(text: &str) -> Option<(u32, &str)> {
     let (version, rest) = text.split_once('$')?;
     Some((positive(version)?, rest))
 }

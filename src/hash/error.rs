@@ -93,6 +93,12 @@ pub enum HashBuildError {
         /// The later of the two.
         version: u32,
     },
+    /// A version that a ring holds, or has held, is to become another pepper. Versions are never used twice.
+    #[error("pepper version {version} is another pepper than before")]
+    PepperChanged {
+        /// The version.
+        version: u32,
+    },
     /// A ring without a pepper.
     #[error("a pepper ring needs at least one pepper")]
     NoPepper,

@@ -43,7 +43,6 @@ impl KeyedDigest {
             .ok_or(HashError::Malformed)?;
         let (version, digest) = encoding::versioned(rest).ok_or(HashError::Malformed)?;
         let digest = encoding::from_base64(digest).ok_or(HashError::Malformed)?;
-        self.ring.of(version)?;
         Ok((version, digest))
     }
 }
@@ -60,7 +59,8 @@ impl KeyHasher for KeyedDigest {
     }
 
     fn accepts(&self, text: &str) -> Result<(), HashError> {
-        self.read(text).map(|_| ())
+        let (version, _) = self.read(text)?;
+        self.ring.check(version)
     }
 
     fn is_current(&self, text: &str) -> bool {
@@ -76,18 +76,19 @@ impl KeyHasher for KeyedDigest {
         if input.secret().is_empty() {
             return Err(HashError::UnsuitableSecret);
         }
-        let pepper = self.ring.newest()?;
-        let digest = encoding::to_base64(&pepper.keyed_digest(input.key_id(), input.secret()));
-        let version = pepper.version();
+        let (version, digest) = self.ring.with_newest(|pepper| {
+            let digest = pepper.keyed_digest(input.key_id(), input.secret());
+            (pepper.version(), digest)
+        })?;
+        let digest = encoding::to_base64(&digest);
         Ok(DigestText::new(format!("{PREFIX}v={version}${digest}")))
     }
 
     fn verify(&self, input: HashInput<'_>, text: &str) -> Result<bool, HashError> {
         let (version, stored) = self.read(text)?;
-        let digest = self
-            .ring
-            .of(version)?
-            .keyed_digest(input.key_id(), input.secret());
+        let digest = self.ring.with(version, |pepper| {
+            pepper.keyed_digest(input.key_id(), input.secret())
+        })?;
         Ok(mac::same(&digest, &stored) && !input.secret().is_empty())
     }
 }

@@ -19,13 +19,13 @@ use crate::random::SecureRandom;
 
 mod argon2id;
 mod bcrypt;
-mod encoding;
+pub(crate) mod encoding;
 mod error;
 #[cfg(all(test, keyward_shuttle))]
 mod explore;
 mod hashing;
 mod keyed;
-mod mac;
+pub(crate) mod mac;
 mod memory;
 mod pepper;
 mod pool;

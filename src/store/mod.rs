@@ -9,12 +9,16 @@ mod memory;
 mod query;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
+#[cfg(feature = "vault")]
+mod vault;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "vault")]
+pub use self::vault::{Swept, VaultStore};
 pub use apply::{apply_update, apply_usage};
 pub use error::StoreError;
 pub use memory::MemoryStore;

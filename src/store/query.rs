@@ -288,6 +288,11 @@ impl Cursor {
         }
     }
 
+    #[cfg(feature = "vault")]
+    pub(super) const fn new(created_at: Timestamp, id: KeyId) -> Self {
+        Self { created_at, id }
+    }
+
     /// Returns when the record at this place was created.
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::keeper::{Kind, Server};
+use super::keeper::{Kind, Server, wait_until};
 use super::{binary, unique};
 
 /// The token that may do everything on a test server.
@@ -36,6 +37,12 @@ impl OpenBao {
         Self(Server::private(&KIND, Vec::new()))
     }
 
+    /// The same, with further arguments for `bao server`.
+    pub(crate) fn private_with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|it| (*it).to_owned()).collect();
+        Self(Server::private(&KIND, arguments))
+    }
+
     /// The server's address, as clients are given it.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address())
@@ -60,7 +67,17 @@ impl OpenBao {
         };
         let body = format!(r#"{{"type":"{kind}"{options}}}"#);
         self.call("POST", &format!("sys/mounts/{name}"), &body);
+        self.wait_for(&name);
         name
+    }
+
+    /// Waits until a new mount answers. One with versions is not ready at once, and says so by 400.
+    pub(crate) fn wait_for(&self, mount: &str) {
+        let path = format!("{mount}/data/ready");
+        wait_until(
+            || self.try_call("GET", &path, "").0 != 400,
+            || format!("{mount} does not get ready"),
+        );
     }
 
     /// Calls the API as root and returns the answer's body. Anything but a success fails the test.
@@ -85,12 +102,34 @@ impl OpenBao {
 
     /// Unseals it again.
     pub(crate) fn unseal(&self) {
-        let log = self.0.log();
-        let key = log
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Unseal Key: "));
-        let key = key.expect("a development server writes its unseal key down");
+        // It is written down a moment after the server answers.
+        let log = || self.0.log();
+        let key = |log: &str| {
+            let mut lines = log.lines();
+            let key = lines.find_map(|line| line.trim().strip_prefix("Unseal Key: "));
+            key.map(str::to_owned)
+        };
+        wait_until(
+            || key(&log()).is_some(),
+            || format!("no unseal key in:\n{}", log()),
+        );
+        let key = key(&log()).unwrap();
         self.call("PUT", "sys/unseal", &format!(r#"{{"key":"{key}"}}"#));
+    }
+
+    /// Runs lines of a shell with `bao`, which speaks to this server as root. A line that fails fails the test.
+    pub(crate) fn shell(&self, lines: &str) -> String {
+        let lines = format!("bao() {{ \"$BAO\" \"$@\"; }}\n{lines}");
+        let output = Command::new("sh")
+            .args(["-euc", &lines])
+            .env("BAO", server())
+            .env("BAO_ADDR", self.url())
+            .env("BAO_TOKEN", ROOT)
+            .output()
+            .expect("a shell");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{lines}\n{}", text(&output.stderr));
+        text(&output.stdout)
     }
 
     /// The server's process.
@@ -111,22 +150,27 @@ fn address(folder: &Path) -> Option<SocketAddr> {
         .ok()
 }
 
-fn prepare(folder: &Path, _: &[String]) -> Vec<OsString> {
+/// The server is its own command-line client.
+fn server() -> PathBuf {
     let cached = binary::cache().join("openbao-2.7.2");
-    let server = binary::find(
+    binary::find(
         "bao",
         "KEYWARD_TEST_OPENBAO",
         &[cached],
         "./tests/run.sh servers",
-    );
+    )
+}
+
+fn prepare(folder: &Path, arguments: &[String]) -> Vec<OsString> {
     // It cannot say which port it was given, so it is told one that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let address = free.expect("a free port").to_string();
     std::fs::write(folder.join("address"), &address).expect("a file in its own folder");
-    let mut command: Vec<OsString> = vec![server.into(), "server".into(), "-dev".into()];
+    let mut command: Vec<OsString> = vec![server().into(), "server".into(), "-dev".into()];
     command.push(format!("-dev-listen-address={address}").into());
     command.push(format!("-dev-root-token-id={ROOT}").into());
     command.push("-dev-no-store-token".into());
+    command.extend(arguments.iter().map(OsString::from));
     command
 }
 

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use super::pepper::Pepper;
 use super::text::{Form, Over};
 use super::{
     DigestText, HashError, HashInput, KeyHasher, PepperRing, Plan, SecretOrigin, ShortCheck,
@@ -78,10 +77,10 @@ impl Hashing {
         let Some(ring) = self.ring_for(scheme) else {
             return scheme.hash(HashInput::new(key_id, secret), random);
         };
-        let pepper = ring.newest()?;
-        let input = pepper.slow_input(key_id, secret);
+        let (version, input) =
+            ring.with_newest(|pepper| (pepper.version(), pepper.slow_input(key_id, secret)))?;
         let slow = scheme.hash(HashInput::new(key_id, input.as_slice()), random)?;
-        Ok(DigestText::peppered(pepper.version(), &slow))
+        Ok(DigestText::peppered(version, &slow))
     }
 
     /// Returns what judging this digest costs, after checking that it would be judged at all. Computes nothing.
@@ -96,7 +95,7 @@ impl Hashing {
             Form::ImportedSha256 { .. } => Ok(Plan::Fast),
             Form::ImportedWhole { body } => Ok(self.slow_scheme_of(body)?.cost()),
             Form::Peppered { version, body } => {
-                self.pepper(version)?;
+                self.peppers(version)?.check(version)?;
                 Ok(self.slow_scheme_of(body)?.cost())
             }
             Form::Plain { body } => Ok(self.scheme_of(body)?.cost()),
@@ -129,11 +128,12 @@ impl Hashing {
                 .verify(HashInput::new(key_id, whole_key), body),
             Form::Peppered { version, body } => {
                 let scheme = self.slow_scheme_of(body)?;
-                let pepper = self.pepper(version)?;
+                let input = self
+                    .peppers(version)?
+                    .with(version, |pepper| pepper.slow_input(key_id, secret))?;
                 if secret.is_empty() {
                     return Ok(false);
                 }
-                let input = pepper.slow_input(key_id, secret);
                 scheme.verify(HashInput::new(key_id, input.as_slice()), body)
             }
             Form::Plain { body } => self
@@ -181,12 +181,15 @@ impl Hashing {
         secret: &[u8],
         origin: SecretOrigin,
     ) -> Option<StoredProof> {
-        let pepper = self.pepper_for(origin)?;
+        let ring = self.peppers_for(origin)?;
         if !self.form(digest).is_ok_and(|form| !form.is_imported()) {
             return None;
         }
-        let mac = pepper.stored_proof(key_id, digest.as_str(), secret);
-        Some(StoredProof::new(pepper.version(), mac))
+        let proof = ring.with_newest(|pepper| {
+            let mac = pepper.stored_proof(key_id, digest.as_str(), secret);
+            StoredProof::new(pepper.version(), mac)
+        });
+        proof.ok()
     }
 
     /// Returns whether the stored proof vouches for this secret against this digest; `None` when it cannot be judged
@@ -199,8 +202,11 @@ impl Hashing {
         secret: &[u8],
         proof: &StoredProof,
     ) -> Option<bool> {
-        let pepper = self.pepper(proof.version()).ok()?;
-        Some(proof.matches(&pepper.stored_proof(key_id, digest.as_str(), secret)))
+        let version = proof.version();
+        let mac = self.peppers(version).ok()?.with(version, |pepper| {
+            pepper.stored_proof(key_id, digest.as_str(), secret)
+        });
+        Some(proof.matches(&mac.ok()?))
     }
 
     /// Makes the short check to store beside the digest; `None` without a pepper and for an imported secret.
@@ -211,19 +217,22 @@ impl Hashing {
         secret: &[u8],
         origin: SecretOrigin,
     ) -> Option<ShortCheck> {
-        let pepper = self.pepper_for(origin)?;
-        Some(ShortCheck::new(
-            pepper.version(),
-            pepper.short_check(key_id, secret),
-        ))
+        let check = self.peppers_for(origin)?.with_newest(|pepper| {
+            ShortCheck::new(pepper.version(), pepper.short_check(key_id, secret))
+        });
+        check.ok()
     }
 
     /// Returns whether the secret fits the short check: `Some(false)` is certainly a wrong one, `None` means that the
     /// check's pepper is not configured. Constant time.
     #[must_use]
     pub fn check_short(&self, key_id: &str, secret: &[u8], check: ShortCheck) -> Option<bool> {
-        let pepper = self.pepper(check.version()).ok()?;
-        Some(check.matches(pepper.short_check(key_id, secret)))
+        let version = check.version();
+        let bits = self
+            .peppers(version)
+            .ok()?
+            .with(version, |pepper| pepper.short_check(key_id, secret));
+        Some(check.matches(bits.ok()?))
     }
 
     fn form<'t>(&self, digest: &'t DigestText) -> Result<Form<'t>, HashError> {
@@ -271,16 +280,16 @@ impl Hashing {
         }
     }
 
-    fn pepper(&self, version: u32) -> Result<&Pepper, HashError> {
+    /// The ring that should hold this version.
+    fn peppers(&self, version: u32) -> Result<&PepperRing, HashError> {
         self.peppers
             .as_deref()
-            .ok_or(HashError::PepperMissing { version })?
-            .of(version)
+            .ok_or(HashError::PepperMissing { version })
     }
 
-    fn pepper_for(&self, origin: SecretOrigin) -> Option<&Pepper> {
+    fn peppers_for(&self, origin: SecretOrigin) -> Option<&PepperRing> {
         match origin {
-            SecretOrigin::Generated => self.peppers.as_deref()?.newest().ok(),
+            SecretOrigin::Generated => self.peppers.as_deref(),
             SecretOrigin::Imported => None,
         }
     }
