@@ -60,7 +60,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&address)
         .await
         .map_err(at("cannot listen on", &address))?;
-    start::serve(listener, &open().await?).await
+    let service = open().await?;
+    start::serve(listener, &service).await
 }
 
 async fn open() -> Result<KeyService, Box<dyn Error>> {

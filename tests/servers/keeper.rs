@@ -150,6 +150,8 @@ impl Server {
             || !is_alive(pid),
             || "the killed server is still there".to_owned(),
         );
+        // The number may soon be somebody else's.
+        let _ = fs::remove_file(self.folder.join("pid"));
     }
 
     /// Starts the killed server again, over what it has left on disk, and waits until it answers.

@@ -87,8 +87,9 @@ impl<E: Engine> Line<E> {
     }
 
     fn discard(&mut self) {
-        if let Some(mut held) = self.held.take() {
-            held.connection.take().map(E::discard);
+        let held = self.held.take();
+        if let Some(connection) = held.and_then(|mut held| held.connection.take()) {
+            E::discard(connection);
         }
     }
 
