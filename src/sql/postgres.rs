@@ -1,8 +1,12 @@
-use sqlx::migrate::{AppliedMigration, Migrate as _, Migrator};
-use sqlx::{PgConnection, PgPool, Postgres};
+use std::time::Duration;
+
+use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
 
 use super::Dialect;
 use super::fault::Fault;
+use super::lent::{Health, Lent};
 use super::schema::{self, Schema};
 
 /// The schema that holds everything of ours.
@@ -25,13 +29,30 @@ pub(crate) async fn refuse_replica(connection: &mut PgConnection) -> Result<(), 
     Ok(())
 }
 
+/// How long a start waits for others that migrate: far longer than any step takes.
+const LONGEST_MIGRATION: Duration = Duration::from_secs(60);
+
 /// Brings the tables up to date, in one transaction and under a lock, so that processes that start together do it once.
 ///
 /// Whoever finds them up to date only reads: the role that serves requests need not be able to create anything.
 pub(crate) async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), Fault> {
+    let migrating = async {
+        let lent = Lent::<Postgres>::of(pool, Health::Tested).await;
+        let mut lent = lent.map_err(Fault::of::<Postgres>)?;
+        let outcome =
+            lent.using(|connection| Box::pin(async move { Ok(step(connection, schema).await) }));
+        outcome.await.map_err(Fault::of::<Postgres>)?
+    };
+    match timeout(LONGEST_MIGRATION, migrating).await {
+        Ok(outcome) => outcome,
+        Err(late) => Err(Fault::Unavailable(late.into())),
+    }
+}
+
+async fn step(connection: &mut PgConnection, schema: Schema) -> Result<(), Fault> {
     let mut migrator = schema.migrator();
     migrator.create_schema(SCHEMA);
-    let begun = pool.begin_with(Postgres::BEGIN).await;
+    let begun = connection.begin_with(Postgres::BEGIN).await;
     let mut change = begun.map_err(Fault::of::<Postgres>)?;
     let primary = refuse_replica(&mut change).await;
     primary.map_err(Fault::of::<Postgres>)?;
@@ -46,7 +67,7 @@ pub(crate) async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), Fault> 
     change.commit().await.map_err(Fault::of::<Postgres>)
 }
 
-/// Returns whether every step was taken as it is known here. Anything odd is left to the migrator to complain about.
+/// Returns whether every step was taken.
 async fn is_current(
     connection: &mut PgConnection,
     schema: Schema,
@@ -59,26 +80,36 @@ async fn is_current(
     }
     let taken = connection.list_applied_migrations(schema.memory).await;
     let taken = taken.map_err(schema::failed::<Postgres>)?;
-    let same = |(known, taken): (&sqlx::migrate::Migration, &AppliedMigration)| {
-        known.version == taken.version && known.checksum == taken.checksum
-    };
-    Ok(taken.len() == schema.steps.len() && migrator.iter().zip(&taken).all(same))
+    // Complained about here, before anything is tried that a role without rights may not: it must learn the true reason.
+    for step in &taken {
+        match migrator.iter().find(|known| known.version == step.version) {
+            None => return Err(schema::newer(step.version)),
+            Some(known) if known.checksum != step.checksum => {
+                return Err(schema::altered(step.version));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(taken.len() == schema.steps.len())
 }
 
-/// The server is going down, went down, or is not up yet: `admin_shutdown`, `crash_shutdown`, `cannot_connect_now`.
-const GOING: [&str; 3] = ["57P01", "57P02", "57P03"];
+/// The server is going down, went down, is not up yet, or has ended an idle session: `admin_shutdown`, `crash_shutdown`,
+/// `cannot_connect_now`, `idle_session_timeout`.
+const GOING: [&str; 4] = ["57P01", "57P02", "57P03", "57P05"];
 
 impl Dialect for Postgres {
     const ENGINE: &'static str = "postgres";
     /// Whatever the pool's default isolation is: a statement after a lock must see what was written before it.
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
+    const CLOSES_ABANDONED: bool = true;
+
     /// Codes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. By class: connection, resources,
     /// system. By themselves: serialisation failure, deadlock, lock not available, query cancelled (a statement timeout),
-    /// and read-only transaction, which is what a primary says that has just become a replica.
+    /// dropped database, and read-only transaction, which is what a primary says that has just become a replica.
     fn is_transient(code: &str) -> bool {
         const CLASSES: [&str; 3] = ["08", "53", "58"];
-        const CODES: [&str; 5] = ["40001", "40P01", "55P03", "57014", "25006"];
+        const CODES: [&str; 6] = ["40001", "40P01", "55P03", "57014", "57P04", "25006"];
         CLASSES.iter().any(|class| code.starts_with(class))
             || CODES.contains(&code)
             || Self::is_lost(code)
@@ -96,7 +127,8 @@ mod tests {
     #[test]
     fn knows_which_codes_pass_with_time() {
         for code in [
-            "08006", "53300", "57P01", "57P03", "57014", "40001", "40P01", "25006", "58030",
+            "08006", "53300", "57P01", "57P03", "57P05", "57014", "40001", "40P01", "25006",
+            "58030",
         ] {
             assert!(Postgres::is_transient(code), "{code}");
         }

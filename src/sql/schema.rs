@@ -69,3 +69,15 @@ pub(crate) fn failed<D: Dialect>(error: MigrateError) -> Fault {
     };
     Fault::Backend(reason.into())
 }
+
+/// The tables were made by a version that took this step as well.
+#[cfg(feature = "postgres")]
+pub(crate) fn newer(found: i64) -> Fault {
+    Fault::Backend(SchemaError::Newer { found }.into())
+}
+
+/// This step was taken with another text.
+#[cfg(feature = "postgres")]
+pub(crate) fn altered(step: i64) -> Fault {
+    Fault::Backend(SchemaError::Altered { step }.into())
+}

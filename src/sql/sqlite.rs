@@ -21,6 +21,8 @@ impl Dialect for Sqlite {
     /// one wrote in between, and no busy timeout helps.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
 
+    const CLOSES_ABANDONED: bool = false;
+
     /// Result codes of <https://www.sqlite.org/rescode.html>: busy, locked, out of memory, interrupted, input or output
     /// error, disk full, cannot open, locking protocol. The lowest byte is the code, the rest says more about it.
     fn is_transient(code: &str) -> bool {

@@ -1,16 +1,24 @@
-use sqlx::{PgPool, Postgres};
+use std::sync::Arc;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
+use tokio::sync::Mutex;
 
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
 use crate::sql;
+use crate::sql::fault::is_lost;
 
 /// Events in the table `keyward.audit` of a PostgreSQL database, which all processes of a fleet write to.
 ///
 /// When `write` has returned, the events are committed. Every sink counts sequences of its own under a name of its own,
 /// which is the label and a random number; a new start is a new name. Positions rise in the order of the commits, so
 /// that whoever reads on from the last position it saw misses nothing. `docs/audit.md` has the table.
+///
+/// It writes on a connection of its own, to where the pool leads: whatever holds the table up takes no connection from
+/// those who verify keys.
 ///
 /// ```no_run
 /// use keyward::audit::PostgresAuditSink;
@@ -27,13 +35,17 @@ use crate::sql;
 /// ```
 pub struct PostgresAuditSink {
     pool: PgPool,
-    sink: Sink<Pool>,
+    sink: Sink<Writer>,
 }
 
-struct Pool(PgPool);
+/// The one connection that writes. It is replaced when it fails.
+struct Writer {
+    options: Arc<PgConnectOptions>,
+    connection: Mutex<Option<PgConnection>>,
+}
 
 impl PostgresAuditSink {
-    /// Returns a sink over the application's pool. The label says which process wrote an event: a host's name, say; of more
+    /// Returns a sink that connects to where the pool leads. The label says which process wrote an event: a host's name, say; of more
     /// than 64 bytes the first count. Call [`PostgresAuditSink::migrate`] once before anything else.
     ///
     /// # Errors
@@ -41,7 +53,7 @@ impl PostgresAuditSink {
     /// [`AuditError::Random`] when no name could be drawn.
     pub fn from_pool(pool: PgPool, label: &str) -> Result<Self, AuditError> {
         Ok(Self {
-            sink: Sink::new(Pool(pool.clone()), label)?,
+            sink: Sink::new(Writer::new(&pool), label)?,
             pool,
         })
     }
@@ -72,33 +84,87 @@ const INSERT: &str = "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock($1
      AS e (id, sequence, time, kind, outcome, actor, key_id, owner, tenant, event, place) \
      ORDER BY place ON CONFLICT (id) DO NOTHING";
 
-impl Table for Pool {
+/// A statement that takes longer is ended by the server too, so that given up ones do not pile up there: less than the
+/// time after which the sink gives it up.
+const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '4s'";
+
+impl Writer {
+    fn new(pool: &PgPool) -> Self {
+        Self {
+            options: pool.connect_options(),
+            connection: Mutex::default(),
+        }
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        sql::postgres::refuse_replica(&mut connection).await?;
+        let bounded = sqlx::query(STATEMENT_TIMEOUT)
+            .execute(&mut connection)
+            .await;
+        bounded.map(|_| connection)
+    }
+
+    /// Runs an errand, and once more on a new connection if the kept one turns out to be gone. What is written twice stands
+    /// there once, so that does no harm. When this is dropped half-way, so is the connection.
+    async fn run(&self, errand: Errand<'_>) -> Result<Option<i64>, sqlx::Error> {
+        let mut place = self.connection.lock().await;
+        if let Some(mut kept) = place.take() {
+            match errand.run(&mut kept).await {
+                Err(error) if is_lost::<Postgres>(&error) => {}
+                outcome => {
+                    *place = Some(kept);
+                    return outcome;
+                }
+            }
+        }
+        let mut fresh = self.connect().await?;
+        let outcome = errand.run(&mut fresh).await;
+        if outcome.is_ok() {
+            *place = Some(fresh);
+        }
+        outcome
+    }
+}
+
+/// What the connection is used for.
+enum Errand<'a> {
+    Insert {
+        recorder: &'a str,
+        columns: &'a Columns,
+    },
+    Last {
+        recorder: &'a str,
+    },
+}
+
+impl Errand<'_> {
+    async fn run(&self, connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+        match *self {
+            Self::Insert { recorder, columns } => {
+                let insert = columns.bind_to(sqlx::query(INSERT).bind(WRITING).bind(recorder));
+                insert.execute(connection).await.map(|_| None)
+            }
+            Self::Last { recorder } => {
+                let last = "SELECT max(sequence) FROM keyward.audit WHERE recorder = $1";
+                let last = sqlx::query_scalar(last).bind(recorder);
+                last.fetch_one(connection).await
+            }
+        }
+    }
+}
+
+impl Table for Writer {
     type Engine = Postgres;
 
     async fn insert(&self, recorder: &str, rows: Vec<Row>) -> Result<(), sqlx::Error> {
-        let columns = Columns::of(rows);
-        let insert = sqlx::query(INSERT)
-            .bind(WRITING)
-            .bind(recorder)
-            .bind(columns.id)
-            .bind(columns.sequence)
-            .bind(columns.time)
-            .bind(columns.kind)
-            .bind(columns.outcome)
-            .bind(columns.actor)
-            .bind(columns.key_id)
-            .bind(columns.owner)
-            .bind(columns.tenant)
-            .bind(columns.event);
-        insert.execute(&self.0).await.map(|_| ())
+        let columns = &Columns::of(rows);
+        let inserted = self.run(Errand::Insert { recorder, columns }).await;
+        inserted.map(|_| ())
     }
 
     async fn last(&self, recorder: &str) -> Result<Option<i64>, sqlx::Error> {
-        let last = "SELECT max(sequence) FROM keyward.audit WHERE recorder = $1";
-        sqlx::query_scalar(last)
-            .bind(recorder)
-            .fetch_one(&self.0)
-            .await
+        self.run(Errand::Last { recorder }).await
     }
 }
 
@@ -134,6 +200,22 @@ impl Columns {
         }
         columns
     }
+
+    fn bind_to<'q>(&'q self, query: Query<'q>) -> Query<'q> {
+        query
+            .bind(&self.id)
+            .bind(&self.sequence)
+            .bind(&self.time)
+            .bind(&self.kind)
+            .bind(&self.outcome)
+            .bind(&self.actor)
+            .bind(&self.key_id)
+            .bind(&self.owner)
+            .bind(&self.tenant)
+            .bind(&self.event)
+    }
 }
+
+type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
 audit_sink!(PostgresAuditSink);

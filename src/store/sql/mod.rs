@@ -16,12 +16,7 @@ mod statements;
 mod store;
 mod tables;
 
-use std::pin::Pin;
-
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
-
-/// Something under way on a connection.
-type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'c>>;

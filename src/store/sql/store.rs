@@ -14,16 +14,16 @@ macro_rules! sql_key_store {
         const _: () = {
             use std::sync::Arc;
 
-            use sqlx::{Connection as _, Row as _};
-            use sqlx::pool::PoolConnection;
+            use sqlx::Row as _;
 
             use $crate::key::{KeyId, KeyRecord, Revision};
-            use $crate::sql::fault;
+            use $crate::sql::lent::{Health, Lent};
+            use $crate::sql::{Work, fault};
             use $crate::store::sql::bind::{self, Bind};
             use $crate::store::sql::error::{failed, insert_failed};
             use $crate::store::sql::read::{Columns, Read};
-            use $crate::store::sql::reads::{Engine, Health};
-            use $crate::store::sql::{Work, statements};
+            use $crate::store::sql::reads::Engine;
+            use $crate::store::sql::statements;
             use $crate::store::{
                 Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, UsageFilter,
             };
@@ -68,7 +68,7 @@ macro_rules! sql_key_store {
             }
 
             impl Engine for sqlx::Pool<$engine> {
-                type Connection = PoolConnection<$engine>;
+                type Connection = Lent<$engine>;
                 type Row = $row;
 
                 fn is_closed(&self) -> bool {
@@ -80,15 +80,12 @@ macro_rules! sql_key_store {
                     usize::try_from(most).unwrap_or(usize::MAX)
                 }
 
+                fn has_spare(&self) -> bool {
+                    self.num_idle() > 0 || self.size() < self.options().get_max_connections()
+                }
+
                 async fn connect(&self, health: Health) -> Result<Self::Connection, sqlx::Error> {
-                    loop {
-                        let mut connection = self.acquire().await?;
-                        if health == Health::Assumed || connection.ping().await.is_ok() {
-                            return Ok(connection);
-                        }
-                        // There are only so many dead ones, and a server that is down gives no new ones.
-                        connection.close_on_drop();
-                    }
+                    Lent::of(self, health).await
                 }
 
                 async fn read(
@@ -97,15 +94,19 @@ macro_rules! sql_key_store {
                 ) -> Result<Vec<$row>, sqlx::Error> {
                     if let [id] = ids {
                         let query = sqlx::query(STATEMENTS.find).text(id.as_str());
-                        let row = query.fetch_optional(&mut **connection).await?;
+                        let row = connection
+                            .using(|connection| Box::pin(query.fetch_optional(connection)))
+                            .await?;
                         return Ok(row.into_iter().collect());
                     }
                     let query = $many(sqlx::query(STATEMENTS.find_many), ids);
-                    query.fetch_all(&mut **connection).await
+                    connection
+                        .using(|connection| Box::pin(query.fetch_all(connection)))
+                        .await
                 }
 
-                fn discard(mut connection: Self::Connection) {
-                    connection.close_on_drop();
+                fn discard(connection: Self::Connection) {
+                    connection.discard();
                 }
 
                 fn id(row: &$row) -> Option<KeyId> {
@@ -163,36 +164,35 @@ macro_rules! sql_key_store {
             }
 
             impl $store {
-                /// Does something on a connection, and closes that if it does not come to an end in time.
+                /// Does something on a connection that has just answered, within the deadline.
+                ///
+                /// Tested, because a write that fails on a dead connection cannot be tried again: it may have been done.
                 async fn using<T: Send>(
                     &self,
-                    work: impl for<'c> FnOnce(&'c mut PoolConnection<$engine>) -> Work<'c, T> + Send,
+                    work: impl for<'c> FnOnce(
+                        &'c mut <$engine as sqlx::Database>::Connection,
+                    ) -> Work<'c, T>
+                    + Send,
                 ) -> Result<T, sqlx::Error> {
                     let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-                    // Tested, because a write that fails on a dead connection cannot be tried again: it may have been done.
-                    let connect = self.pool.connect(Health::Tested);
-                    let acquired = tokio::time::timeout(self.deadline, connect).await;
-                    let mut connection = acquired.map_err(late)??;
-                    let done = tokio::time::timeout(self.deadline, work(&mut connection)).await;
-                    if done.is_err() {
-                        connection.close_on_drop();
-                    }
+                    let lend = Lent::of(&self.pool, Health::Tested);
+                    let lent = tokio::time::timeout(self.deadline, lend).await;
+                    let mut lent = lent.map_err(late)??;
+                    let done = tokio::time::timeout(self.deadline, lent.using(work)).await;
                     done.map_err(late)?
                 }
 
                 /// Runs a statement that changes one row, in a turn of its own, and returns whether it did.
                 async fn change(&self, query: Query) -> Result<bool, sqlx::Error> {
                     let _turn = self.turn().await?;
-                    let done = self.using(|connection| Box::pin(query.execute(&mut **connection)));
+                    let done = self.using(|connection| Box::pin(query.execute(connection)));
                     Ok(done.await?.rows_affected() > 0)
                 }
 
                 /// Says why a conditional write found nothing to write.
                 async fn refusal(&self, id: &KeyId) -> Result<StoreError, StoreError> {
                     let query = sqlx::query(STATEMENTS.exists).text(id.as_str());
-                    let known = self.using(|connection| {
-                        Box::pin(query.fetch_optional(&mut **connection))
-                    });
+                    let known = self.using(|connection| Box::pin(query.fetch_optional(connection)));
                     Ok(match known.await.map_err(failed::<$engine>)? {
                         Some(_) => StoreError::Conflict,
                         None => StoreError::NotFound,
@@ -254,12 +254,12 @@ macro_rules! sql_key_store {
 
                 async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
                     let statement = list_query(query);
-                    let rows = self.using(|connection| {
-                        Box::pin(statement.fetch_all(&mut **connection))
-                    });
+                    let rows = self.using(|connection| Box::pin(statement.fetch_all(connection)));
                     let rows = rows.await.map_err(failed::<$engine>)?;
-                    let records: Result<Vec<_>, _> =
-                        rows.iter().map(<sqlx::Pool<$engine> as Engine>::record).collect();
+                    let records: Result<Vec<_>, _> = rows
+                        .iter()
+                        .map(<sqlx::Pool<$engine> as Engine>::record)
+                        .collect();
                     Ok(Page::cut(records?, query.page_size()))
                 }
 

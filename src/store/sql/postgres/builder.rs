@@ -2,13 +2,16 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sqlx::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres};
 
 use super::PostgresStore;
 use crate::sql::Dialect as _;
 use crate::sql::postgres::refuse_replica;
 use crate::store::{StoreError, sql::error};
+
+/// How long a connection that nobody uses stays open.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Settings for connecting to PostgreSQL.
 ///
@@ -78,10 +81,22 @@ impl PostgresStoreBuilder {
     /// [`StoreError::Unavailable`] when the server cannot be reached; [`StoreError::Backend`] when it refuses the role or
     /// the database; otherwise as [`PostgresStore::migrate`].
     pub async fn connect(self) -> Result<PostgresStore, StoreError> {
+        // First by itself: a pool tries again until its time is over, and then only says that it was.
+        let first = tokio::time::timeout(self.deadline, self.options.connect()).await;
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let mut first = first
+            .map_err(late)
+            .flatten()
+            .map_err(error::failed::<Postgres>)?;
+        let primary = refuse_replica(&mut first).await;
+        primary.map_err(error::failed::<Postgres>)?;
+        first.close().await.map_err(error::failed::<Postgres>)?;
         let pool = PgPoolOptions::new()
             .max_connections(self.connections.get())
             .acquire_timeout(self.deadline)
             .test_before_acquire(false)
+            // Shorter than the patience of firewalls and address translators with connections that say nothing.
+            .idle_timeout(IDLE)
             // A name can come to lead somewhere else at any time, so each connection is asked.
             .after_connect(|connection, _| Box::pin(refuse_replica(connection)))
             .connect_with(self.options)

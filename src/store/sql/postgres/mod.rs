@@ -139,7 +139,7 @@ impl PostgresStore {
         for round in rounds(usage) {
             for part in round.chunks(MOST_USES) {
                 let query = uses(part);
-                let written = self.using(|connection| Box::pin(query.execute(&mut **connection)));
+                let written = self.using(|connection| Box::pin(query.execute(connection)));
                 written.await?;
             }
         }

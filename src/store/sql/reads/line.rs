@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 
-use super::{Engine, Health, IDLE};
+use super::{Engine, IDLE};
 use crate::key::KeyId;
+use crate::sql::lent::Health;
 
 /// How often a read is tried when its connection turns out to be gone, from the second time on with a tested one: pooled
 /// connections die together when a server restarts.
@@ -18,11 +18,8 @@ pub(super) struct Line<E: Engine> {
     held: Option<Held<E::Connection>>,
 }
 
-/// A connection, which goes back to its pool when this is dropped, wherever that is: pools need a runtime for it.
 pub(super) struct Held<C> {
-    /// Taken when this is dropped, and by nobody else.
-    connection: Option<C>,
-    runtime: Option<Handle>,
+    connection: C,
     since: Instant,
     used: Instant,
 }
@@ -34,34 +31,48 @@ impl<E: Engine> Default for Line<E> {
 }
 
 impl<E: Engine> Line<E> {
-    /// Reads, on another connection if this one turns out to be gone.
+    /// Reads, on another connection if this one turns out to be gone, and ends one that does not answer in time.
     pub(super) async fn rows(
         &mut self,
         engine: &E,
+        health: Health,
         deadline: Option<Duration>,
         ids: &[KeyId],
     ) -> Result<Vec<E::Row>, sqlx::Error> {
-        let (mut attempt, mut health) = (1, Health::Assumed);
+        let Some(deadline) = deadline else {
+            return self.attempts(engine, health, ids).await;
+        };
+        let rows = timeout(deadline, self.attempts(engine, health, ids)).await;
+        rows.unwrap_or_else(|_| {
+            self.discard();
+            Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+        })
+    }
+
+    async fn attempts(
+        &mut self,
+        engine: &E,
+        health: Health,
+        ids: &[KeyId],
+    ) -> Result<Vec<E::Row>, sqlx::Error> {
+        let (mut attempt, mut health) = (1, health);
         loop {
-            let rows = match deadline {
-                Some(deadline) => timeout(deadline, self.attempt(engine, health, ids)).await,
-                None => Ok(self.attempt(engine, health, ids).await),
-            };
-            match rows {
-                Ok(Err(error)) if E::is_lost(&error) && attempt < ATTEMPTS => {
+            match self.attempt(engine, health, ids).await {
+                Err(error) if E::is_lost(&error) => {
                     self.discard();
+                    if attempt >= ATTEMPTS {
+                        return Err(error);
+                    }
                     attempt = attempt.saturating_add(1);
                     health = Health::Tested;
                 }
-                Ok(Err(error)) => {
+                // The engine said no: the connection is as good as before. Of anything else nobody knows.
+                Err(error @ sqlx::Error::Database(_)) => return Err(error),
+                Err(error) => {
                     self.discard();
                     return Err(error);
                 }
-                Ok(Ok(rows)) => return Ok(rows),
-                Err(_) => {
-                    self.discard();
-                    return Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-                }
+                Ok(rows) => return Ok(rows),
             }
         }
     }
@@ -80,20 +91,16 @@ impl<E: Engine> Line<E> {
             Some(held) => held,
             empty @ None => empty.insert(Held::new(engine.connect(health).await?)),
         };
-        match &mut held.connection {
-            Some(connection) => E::read(connection, ids).await,
-            None => Err(sqlx::Error::PoolClosed),
-        }
+        E::read(&mut held.connection, ids).await
     }
 
     fn discard(&mut self) {
-        let held = self.held.take();
-        if let Some(connection) = held.and_then(|mut held| held.connection.take()) {
-            E::discard(connection);
+        if let Some(held) = self.held.take() {
+            E::discard(held.connection);
         }
     }
 
-    pub(super) fn take(&mut self) -> Option<Held<E::Connection>> {
+    pub(super) const fn take(&mut self) -> Option<Held<E::Connection>> {
         self.held.take()
     }
 
@@ -123,17 +130,9 @@ impl<C> Held<C> {
     fn new(connection: C) -> Self {
         let now = Instant::now();
         Self {
-            connection: Some(connection),
-            runtime: Handle::try_current().ok(),
+            connection,
             since: now,
             used: now,
         }
-    }
-}
-
-impl<C> Drop for Held<C> {
-    fn drop(&mut self) {
-        let _inside = self.runtime.as_ref().map(Handle::enter);
-        drop(self.connection.take());
     }
 }

@@ -4,6 +4,9 @@
 //! together with the first line that comes back: one statement for all of them. So nobody waits to be joined by others,
 //! and every read begins after it was asked for: nothing that anybody gets to see is older than the question.
 //!
+//! When no line comes back for a while, those who wait leave together on an extra one. However slow the engine is, there are
+//! only so many statements at one time, each for many.
+//!
 //! A line keeps its connection while there is traffic, which saves a trip to the pool and the pool's own test of the
 //! connection for each read.
 
@@ -14,7 +17,7 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -24,6 +27,7 @@ use tokio::time::{Instant, timeout};
 use self::line::Line;
 use self::outcome::{Outcome, again};
 use crate::key::{KeyId, KeyRecord};
+use crate::sql::lent::Health;
 use crate::store::StoreError;
 use crate::sync::{Mutex, lock};
 
@@ -31,15 +35,21 @@ use crate::sync::{Mutex, lock};
 /// because reads that wait a moment and go together cost the engine less than those that go apart.
 const LINES: usize = 2;
 
+/// How many more there may be while those do not come back.
+const EXTRA_LINES: usize = 2;
+
 /// The most ids in one statement: what comes back is then some hundred kilobytes.
 const MOST_TOGETHER: usize = 128;
 
-/// How long a read waits for a line to come back before it goes by itself: longer than a healthy engine ever takes, and
-/// short beside what a client waits.
+/// How long a read waits for a line to come back before it asks for an extra one: longer than a healthy engine ever takes,
+/// and short beside what a client waits.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a line that nobody needs keeps its connection.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// How long connections are not taken on trust after one has failed: what took one of them may have taken all.
+const DISTRUST: Duration = Duration::from_secs(60);
 
 /// How an engine reads, for [`Reads`].
 pub(super) trait Engine: Send + Sync + 'static {
@@ -51,6 +61,9 @@ pub(super) trait Engine: Send + Sync + 'static {
 
     /// Returns how many connections there can be.
     fn most_connections(&self) -> usize;
+
+    /// Returns whether others could have a connection at once.
+    fn has_spare(&self) -> bool;
 
     /// Returns a connection: any, or one that has just answered.
     fn connect(
@@ -77,13 +90,6 @@ pub(super) trait Engine: Send + Sync + 'static {
     fn is_lost(error: &sqlx::Error) -> bool;
 }
 
-/// Whether a connection from the pool is asked for a sign of life first, which costs a trip.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Health {
-    Assumed,
-    Tested,
-}
-
 /// The reads of one store. See the module's page.
 pub(super) struct Reads<E: Engine> {
     engine: E,
@@ -97,26 +103,41 @@ pub(super) struct Reads<E: Engine> {
 struct State<E: Engine> {
     idle: Vec<Line<E>>,
     waiting: VecDeque<Waiting>,
+    /// How many extra lines are under way.
+    extra: usize,
+    next_ticket: u64,
+    /// Since a connection failed.
+    distrust: Option<Instant>,
     /// Whether somebody looks after idle lines.
     tended: bool,
 }
 
 struct Waiting {
     id: KeyId,
+    ticket: u64,
     answer: oneshot::Sender<Outcome>,
 }
 
 enum Place<E: Engine> {
     Free(Line<E>),
-    Taken(oneshot::Receiver<Outcome>),
+    Taken(u64, oneshot::Receiver<Outcome>),
 }
 
 /// One way to the engine and back. However it ends, its line is there for the next.
 struct Trip<E: Engine> {
     reads: Arc<Reads<E>>,
     line: Line<E>,
-    /// One of [`LINES`], or an extra one.
-    regular: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    /// One of [`LINES`].
+    Regular,
+    /// One of [`EXTRA_LINES`].
+    Extra,
+    /// For one whose trip ended with the runtime that had it.
+    Stray,
 }
 
 impl<E: Engine> Reads<E> {
@@ -129,19 +150,26 @@ impl<E: Engine> Reads<E> {
             state: Mutex::new(State {
                 idle: (0..LINES).map(|_| Line::default()).collect(),
                 waiting: VecDeque::new(),
+                extra: 0,
+                next_ticket: 0,
+                distrust: None,
                 tended: false,
             }),
         })
     }
 
     pub(super) async fn find(self: &Arc<Self>, id: &KeyId) -> Outcome {
-        match self.take_place(id) {
-            Place::Free(line) => Trip::regular(self, line).alone(id).await,
-            Place::Taken(answer) => match timeout(PATIENCE, answer).await {
-                Ok(Ok(outcome)) => outcome,
-                // Its line is stuck, or ended with the task that had it.
-                Ok(Err(_)) | Err(_) => Trip::extra(self).alone(id).await,
-            },
+        let (ticket, mut answer) = match self.take_place(id) {
+            Place::Free(line) => return self.trip(line, Kind::Regular).alone(id).await,
+            Place::Taken(ticket, answer) => (ticket, answer),
+        };
+        loop {
+            match timeout(PATIENCE, &mut answer).await {
+                Ok(Ok(outcome)) => return outcome,
+                // Its trip ended with the task that made it.
+                Ok(Err(_)) => return self.trip(Line::default(), Kind::Stray).alone(id).await,
+                Err(_) => self.lose_patience(ticket),
+            }
         }
     }
 
@@ -159,47 +187,69 @@ impl<E: Engine> Reads<E> {
             return Place::Free(line);
         }
         let (answer, receiver) = oneshot::channel();
-        state.waiting.push_back(Waiting { id: *id, answer });
-        Place::Taken(receiver)
+        let ticket = state.next_ticket;
+        state.next_ticket = ticket.wrapping_add(1);
+        state.waiting.push_back(Waiting {
+            id: *id,
+            ticket,
+            answer,
+        });
+        Place::Taken(ticket, receiver)
+    }
+
+    /// Sends those who wait on an extra line, unless whoever asks is under way already, or enough others are.
+    fn lose_patience(self: &Arc<Self>, ticket: u64) {
+        let mut state = lock(&self.state);
+        let waits = state.waiting.iter().any(|waiting| waiting.ticket == ticket);
+        let (true, true, Ok(runtime)) = (waits, state.extra < EXTRA_LINES, Handle::try_current())
+        else {
+            return;
+        };
+        state.extra = state.extra.saturating_add(1);
+        let together = state.depart();
+        drop(state);
+        runtime.spawn(self.trip(Line::default(), Kind::Extra).together(together));
     }
 
     /// A line is back: it leaves with those who wait, or waits itself.
     fn arrive(self: &Arc<Self>, mut line: Line<E>) {
         let mut state = lock(&self.state);
-        state.waiting.retain(|waiting| !waiting.answer.is_closed());
-        let count = state.waiting.len().min(MOST_TOGETHER);
-        let together: Vec<_> = state.waiting.drain(..count).collect();
+        let together = state.depart();
         // Outside a runtime those who wait find that nobody answers, and go by themselves.
         if let (false, Ok(runtime)) = (together.is_empty(), Handle::try_current()) {
             drop(state);
-            runtime.spawn(Trip::regular(self, line).together(together));
+            runtime.spawn(self.trip(line, Kind::Regular).together(together));
             return;
         }
-        let released = line.rest(self.keeps && !self.engine.is_closed());
+        let keep = self.keeps && !self.engine.is_closed() && self.engine.has_spare();
+        let released = line.rest(keep);
+        let untended = line.is_connected() && !state.tended;
+        state.tended |= untended;
         state.idle.push(line);
-        if !state.tended {
-            state.tended = self.tend();
-        }
         drop(state);
         drop(released);
+        if untended {
+            self.tend();
+        }
     }
 
     /// Takes the connections from lines that nobody needs any more, for as long as there are any.
-    fn tend(self: &Arc<Self>) -> bool {
-        let (Ok(runtime), true) = (Handle::try_current(), self.keeps) else {
-            return false;
+    fn tend(self: &Arc<Self>) {
+        let tender = Tender(Arc::downgrade(self));
+        // Without a runtime the tender is dropped here, and the next line that comes back looks for another.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
         };
-        let reads = Arc::downgrade(self);
         runtime.spawn(async move {
             loop {
                 tokio::time::sleep(IDLE).await;
-                let Some(reads) = reads.upgrade() else { return };
+                let Some(reads) = tender.0.upgrade() else {
+                    return;
+                };
                 let mut state = lock(&reads.state);
                 let now = Instant::now();
                 let rested: Vec<_> = state.idle.iter_mut().map(|it| it.rested(now)).collect();
-                // A line under way looks for a tender when it is back.
-                state.tended = state.idle.iter().any(Line::is_connected);
-                let done = !state.tended;
+                let done = !state.idle.iter().any(Line::is_connected);
                 drop(state);
                 drop(rested);
                 if done {
@@ -207,27 +257,50 @@ impl<E: Engine> Reads<E> {
                 }
             }
         });
-        true
+    }
+
+    /// Returns whether connections are taken on trust.
+    fn health(&self) -> Health {
+        let mut state = lock(&self.state);
+        match state.distrust {
+            Some(since) if since.elapsed() < DISTRUST => Health::Tested,
+            _ => {
+                state.distrust = None;
+                Health::Assumed
+            }
+        }
+    }
+
+    fn trip(self: &Arc<Self>, line: Line<E>, kind: Kind) -> Trip<E> {
+        Trip {
+            reads: Arc::clone(self),
+            line,
+            kind,
+        }
+    }
+}
+
+impl<E: Engine> State<E> {
+    /// Takes those who wait first, as many as go together.
+    fn depart(&mut self) -> Vec<Waiting> {
+        self.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let count = self.waiting.len().min(MOST_TOGETHER);
+        self.waiting.drain(..count).collect()
+    }
+}
+
+/// Looks after idle lines. However it ends, the next line that comes back may look for another.
+struct Tender<E: Engine>(Weak<Reads<E>>);
+
+impl<E: Engine> Drop for Tender<E> {
+    fn drop(&mut self) {
+        if let Some(reads) = self.0.upgrade() {
+            lock(&reads.state).tended = false;
+        }
     }
 }
 
 impl<E: Engine> Trip<E> {
-    fn regular(reads: &Arc<Reads<E>>, line: Line<E>) -> Self {
-        Self {
-            reads: Arc::clone(reads),
-            line,
-            regular: true,
-        }
-    }
-
-    fn extra(reads: &Arc<Reads<E>>) -> Self {
-        Self {
-            reads: Arc::clone(reads),
-            line: Line::default(),
-            regular: false,
-        }
-    }
-
     async fn alone(mut self, id: &KeyId) -> Outcome {
         let rows = self.rows(std::slice::from_ref(id)).await?;
         rows.first().map(E::record).transpose()
@@ -250,35 +323,52 @@ impl<E: Engine> Trip<E> {
     }
 
     async fn rows(&mut self, ids: &[KeyId]) -> Result<Vec<E::Row>, StoreError> {
-        let rows = self.line.rows(&self.reads.engine, self.reads.deadline, ids);
-        rows.await.map_err(E::failed)
+        let reads = &self.reads;
+        let health = if self.line.is_connected() {
+            Health::Assumed
+        } else {
+            reads.health()
+        };
+        let rows = self.line.rows(&reads.engine, health, reads.deadline, ids);
+        rows.await.map_err(|error| {
+            if E::is_lost(&error) {
+                lock(&reads.state).distrust = Some(Instant::now());
+            }
+            E::failed(error)
+        })
     }
 }
 
 impl<E: Engine> Drop for Trip<E> {
     fn drop(&mut self) {
-        if self.regular {
-            self.reads.arrive(std::mem::take(&mut self.line));
+        match self.kind {
+            Kind::Regular => self.reads.arrive(std::mem::take(&mut self.line)),
+            Kind::Extra => {
+                let mut state = lock(&self.reads.state);
+                state.extra = state.extra.saturating_sub(1);
+            }
+            Kind::Stray => {}
         }
     }
 }
 
 fn answer<E: Engine>(waiting: Vec<Waiting>, rows: &[E::Row]) {
     let mut read = HashMap::with_capacity(rows.len());
-    let rows: HashMap<_, _> = rows
+    let known: HashMap<_, _> = rows
         .iter()
         .filter_map(|row| Some((E::id(row)?, row)))
         .collect();
-    for Waiting { id, answer } in waiting {
-        let outcome = match rows.get(&id) {
-            None => Ok(None),
-            Some(row) => match read.get(&id) {
-                Some(record) => Ok(Some(Arc::clone(record))),
-                None => E::record(row).map(|record| {
-                    read.insert(id, Arc::clone(&record));
-                    Some(record)
-                }),
-            },
+    // A row that does not say whose it is may be anybody's: it must not make a key seem absent.
+    let all_known = known.len() == rows.len();
+    for Waiting { id, answer, .. } in waiting {
+        let outcome = match (known.get(&id), read.get(&id)) {
+            (None, _) if all_known => Ok(None),
+            (None, _) => Err(StoreError::corrupt("id", "a row without a readable id")),
+            (Some(_), Some(record)) => Ok(Some(Arc::clone(record))),
+            (Some(row), None) => E::record(row).map(|record| {
+                read.insert(id, Arc::clone(&record));
+                Some(record)
+            }),
         };
         // Whoever asked may be gone.
         let _ = answer.send(outcome);

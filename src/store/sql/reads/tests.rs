@@ -25,6 +25,8 @@ struct Inner {
     /// How each connection was asked for.
     asked: StdMutex<Vec<Health>>,
     most: usize,
+    /// Whether others wait for connections.
+    crowded: AtomicBool,
     /// What the next statements fail with.
     faults: StdMutex<Vec<sqlx::Error>>,
 }
@@ -47,6 +49,7 @@ impl Fake {
             closed: AtomicBool::new(false),
             asked: StdMutex::default(),
             most,
+            crowded: AtomicBool::new(false),
             faults: StdMutex::default(),
         }))
     }
@@ -108,6 +111,10 @@ impl Engine for Fake {
         self.0.most
     }
 
+    fn has_spare(&self) -> bool {
+        !self.0.crowded.load(Ordering::SeqCst)
+    }
+
     async fn connect(&self, health: Health) -> Result<Connection, sqlx::Error> {
         self.0.asked.lock().unwrap().push(health);
         self.0.connections.fetch_add(1, Ordering::SeqCst);
@@ -155,10 +162,6 @@ impl Engine for Fake {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        assert!(
-            Handle::try_current().is_ok(),
-            "a pool needs a runtime to take a connection back"
-        );
         self.0.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -326,19 +329,123 @@ async fn whoever_gave_up_waiting_costs_nothing_and_holds_up_nobody() {
 #[tokio::test(start_paused = true)]
 async fn stuck_lines_hold_up_nobody_for_long() {
     let fake = Fake::new();
-    fake.insert(id(3));
+    (3..=9).for_each(|number| fake.insert(id(number)));
     let reads = Reads::new(fake.clone(), Some(Duration::from_secs(3600)));
     let stuck = [fake.start(&reads, 1).await, fake.start(&reads, 2).await];
-    let third = fake.start(&reads, 3).await;
+    let mut late = Vec::new();
+    for number in 3..=9 {
+        late.push(fake.start(&reads, number).await);
+    }
     tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
     settle().await;
-    assert_eq!(fake.statements().pop().unwrap(), [id(3)]);
+    // All of them, on one extra line.
+    let together: Vec<_> = (3..=9).map(id).collect();
+    assert_eq!(fake.statements(), [vec![id(1)], vec![id(2)], together]);
     // The semaphore is fair, so the stuck ones are let go first.
     fake.allow(3);
-    assert_eq!(found(&third.await.unwrap()), Some(id(3)));
+    for (number, task) in (3..=9).zip(late) {
+        assert_eq!(found(&task.await.unwrap()), Some(id(number)));
+    }
     for task in stuck {
         assert_eq!(found(&task.await.unwrap()), None);
     }
+}
+
+/// An engine that takes longer than anybody's patience is asked no more often for it.
+#[tokio::test(start_paused = true)]
+async fn a_slow_engine_is_asked_few_questions_for_many() {
+    const READERS: std::ops::Range<u32> = 100..500;
+    let fake = Fake::new();
+    READERS.for_each(|number| fake.insert(id(number)));
+    let reads = Reads::new(fake.clone(), Some(Duration::from_secs(10)));
+    let mut tasks = Vec::new();
+    for number in READERS {
+        tasks.push(fake.start(&reads, number).await);
+    }
+    // Each statement takes twice the patience.
+    for _ in 0..8 {
+        tokio::time::sleep(PATIENCE * 2).await;
+        let under_way = fake.0.connections.load(Ordering::SeqCst);
+        assert!(under_way <= LINES + EXTRA_LINES, "{under_way} at one time");
+        fake.allow(under_way);
+        settle().await;
+    }
+    for (number, task) in READERS.zip(tasks) {
+        assert_eq!(found(&task.await.unwrap()), Some(id(number)));
+    }
+    assert!(fake.statements().len() <= 8, "{}", fake.statements().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_not_taken_on_trust_for_a_while_after_one_has_failed() {
+    let fake = Fake::with_connections(2);
+    let reads = fake.reads();
+    assert!(reads.find(&id(1)).await.is_err());
+    fake.allow(10);
+    reads.find(&id(1)).await.unwrap();
+    tokio::time::sleep(DISTRUST).await;
+    reads.find(&id(1)).await.unwrap();
+    let asked = fake.0.asked.lock().unwrap().clone();
+    assert_eq!(asked, [Health::Assumed, Health::Tested, Health::Assumed]);
+}
+
+#[tokio::test]
+async fn an_engine_that_says_no_keeps_its_connection() {
+    let fake = Fake::new();
+    let reads = fake.reads();
+    let refusal = sqlx::Error::Database(Box::new(Refusal));
+    fake.0.faults.lock().unwrap().push(refusal);
+    fake.allow(2);
+    assert!(reads.find(&id(1)).await.is_err());
+    reads.find(&id(1)).await.unwrap();
+    assert_eq!(fake.0.asked.lock().unwrap().len(), 1);
+    assert_eq!(fake.0.discarded.load(Ordering::SeqCst), 0);
+}
+
+/// What an engine says whose table is missing.
+#[derive(Debug)]
+struct Refusal;
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no such table")
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl sqlx::error::DatabaseError for Refusal {
+    fn message(&self) -> &str {
+        "no such table"
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> sqlx::error::ErrorKind {
+        sqlx::error::ErrorKind::Other
+    }
+}
+
+#[tokio::test]
+async fn a_line_keeps_nothing_while_others_wait_for_connections() {
+    let fake = Fake::new();
+    fake.allow(2);
+    let reads = fake.reads();
+    reads.find(&id(1)).await.unwrap();
+    assert_eq!(fake.connections(), 1);
+    fake.0.crowded.store(true, Ordering::SeqCst);
+    reads.find(&id(1)).await.unwrap();
+    assert_eq!(fake.connections(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,18 +561,20 @@ fn lines_survive_the_runtime_that_had_them() {
     assert_eq!(found(&runtime().block_on(reads.find(&id(1)))), Some(id(1)));
 }
 
-/// The last clone of a store may be dropped anywhere.
+/// Whoever looked after the lines is gone with its runtime; the next runtime has another.
 #[test]
-fn a_kept_connection_goes_back_even_when_dropped_outside_the_runtime() {
+fn connections_are_given_back_in_the_next_runtime_too() {
     let fake = Fake::new();
-    fake.allow(1);
+    fake.allow(10);
     let reads = fake.reads();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(reads.find(&id(1))).unwrap();
-    assert_eq!(fake.connections(), 1);
-    drop(reads);
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    runtime().block_on(reads.find(&id(1))).unwrap();
+    runtime().block_on(async {
+        reads.find(&id(1)).await.unwrap();
+        tokio::time::sleep(IDLE * 3).await;
+    });
     assert_eq!(fake.connections(), 0);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{Connection as _, Sqlite, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use builder::{Durability, SqliteStoreBuilder};
@@ -131,17 +131,22 @@ impl SqliteStore {
     /// Row by row, which costs no trip to anywhere.
     async fn write_usage(&self, usage: Vec<Usage>) -> Result<(), sqlx::Error> {
         let _turn = self.turn().await?;
-        let mut batch = self.pool.begin_with(Sqlite::BEGIN).await?;
-        for used in usage {
-            sqlx::query(STATEMENTS.record_use)
-                .text(used.id.as_str())
-                .number(used.generation.number().into())
-                .time(used.at)
-                .maybe_text(used.from.map(|from| from.to_string()).as_deref())
-                .execute(&mut *batch)
-                .await?;
-        }
-        batch.commit().await
+        let written = self.using(|connection| {
+            Box::pin(async move {
+                let mut batch = connection.begin_with(Sqlite::BEGIN).await?;
+                for used in usage {
+                    sqlx::query(STATEMENTS.record_use)
+                        .text(used.id.as_str())
+                        .number(used.generation.number().into())
+                        .time(used.at)
+                        .maybe_text(used.from.map(|from| from.to_string()).as_deref())
+                        .execute(&mut *batch)
+                        .await?;
+                }
+                batch.commit().await
+            })
+        });
+        written.await
     }
 }
 
