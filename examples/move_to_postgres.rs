@@ -5,17 +5,22 @@
 //!     keyward.sqlite 'postgres://app@db.internal/app'
 //! ```
 //!
-//! Stop whatever writes to the SQLite file first, or use a copy (`sqlite3 keyward.sqlite "VACUUM INTO 'copy.sqlite'"`) and
-//! run this again at the end: what is there already is compared and brought up to date, nothing is ever overwritten by
-//! something older, and it says at the end what it did. The file is only read. The audit trail stays where it is.
+//! Run it while the old service still serves, stop the old service, and run it again: the second run brings over what changed
+//! in between. A revocation is always brought over. What it cannot decide it names, and ends with an error: a key that was
+//! changed on both sides, and a key that PostgreSQL has and the file has not, because it was deleted there (or made here).
+//! The file is only read. The audit trail stays where it is.
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a program for the terminal says what it did"
 )]
 
+use std::collections::HashSet;
 use std::error::Error;
+use std::process::ExitCode;
 
-use keyward::key::KeyRecord;
+use keyward::key::{KeyId, KeyRecord};
+use keyward::store::sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use keyward::store::{InsertKey, KeyStore, ListKeys, PostgresStore, SqliteStore, StoreError};
 
 /// What became of the records.
@@ -23,46 +28,67 @@ use keyward::store::{InsertKey, KeyStore, ListKeys, PostgresStore, SqliteStore, 
 struct Report {
     copied: u64,
     updated: u64,
+    revoked: u64,
     same: u64,
-    /// Changed on both sides, or only in PostgreSQL: left alone.
-    newer: u64,
+    /// Changed on both sides.
+    differ: Vec<KeyId>,
+    /// In PostgreSQL, and not in the file.
+    only_there: Vec<KeyId>,
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [from, to] = arguments.as_slice() else {
         return Err("usage: move_to_postgres FILE postgres://…".into());
     };
-    if !std::path::Path::new(from).is_file() {
-        return Err(format!("there is no file `{from}`").into());
-    }
-    let (from, to) = (
-        SqliteStore::open(from).await?,
-        PostgresStore::connect(to).await?,
-    );
+    // Only read: not even brought up to date, in case it is the wrong file.
+    let file = SqliteConnectOptions::new().filename(from).read_only(true);
+    let from = SqliteStore::from_pool(SqlitePoolOptions::new().connect_with(file).await?);
+    let to = PostgresStore::connect(to).await?;
     let report = copy(&from, &to).await?;
-    let Report {
-        copied,
-        updated,
-        same,
-        newer,
-    } = report;
     println!(
-        "copied {copied}, updated {updated}, the same already {same}, newer in PostgreSQL and left {newer}"
+        "copied {}, updated {}, revoked {}, the same already {}",
+        report.copied, report.updated, report.revoked, report.same
     );
-    Ok(())
+    for id in &report.differ {
+        eprintln!("{id}: changed on both sides; PostgreSQL's is left as it is");
+    }
+    for id in &report.only_there {
+        eprintln!("{id}: not in the file; revoke it, unless it was made since the move");
+    }
+    let decided = report.differ.is_empty() && report.only_there.is_empty();
+    Ok(ExitCode::from(u8::from(!decided)))
 }
 
 /// Any two stores will do.
 async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreError> {
     let mut report = Report::default();
+    let mut seen = HashSet::new();
     let mut query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
     loop {
         let page = from.list(&query).await?;
         for record in &page.records {
+            seen.insert(record.id);
             copy_one(record, to, &mut report).await?;
         }
+        match page.next {
+            Some(next) => query = query.with_after(next),
+            None => break,
+        }
+    }
+    query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
+    loop {
+        let page = to.list(&query).await?;
+        // What has ended can do no harm.
+        let there = page
+            .records
+            .iter()
+            .filter(|record| record.revocation.is_none());
+        let unknown = there
+            .map(|record| record.id)
+            .filter(|id| !seen.contains(id));
+        report.only_there.extend(unknown);
         match page.next {
             Some(next) => query = query.with_after(next),
             None => return Ok(report),
@@ -70,7 +96,6 @@ async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreErr
     }
 }
 
-/// The revision counts changes, so the copy with the higher one is the later one.
 async fn copy_one(
     record: &KeyRecord,
     to: &dyn KeyStore,
@@ -86,18 +111,36 @@ async fn copy_one(
     let Some(there) = to.find(&record.id).await? else {
         return Err(StoreError::NotFound);
     };
-    if there.revision > record.revision {
-        report.newer += 1;
-    } else if there.revision == record.revision {
+    if settings(record) == settings(&there) {
         report.same += 1;
-    } else {
-        // Each update raises the revision by one: as many as it takes, the last of them with everything.
+    } else if record.revocation.is_some() && there.revocation.is_none() {
+        // Whatever else has happened on either side: what was revoked stays revoked.
+        let mut revoked = KeyRecord::clone(&there);
+        revoked.revocation.clone_from(&record.revocation);
+        to.update(&revoked).await?;
+        report.revoked += 1;
+    } else if there.revision < record.revision && there.revocation.is_none() {
+        // Each update raises the revision by one: as many as it takes, each with everything.
         let mut next = record.clone();
         next.revision = there.revision;
         while next.revision < record.revision {
             next.revision = to.update(&next).await?;
         }
         report.updated += 1;
+    } else {
+        report.differ.push(record.id);
     }
     Ok(())
+}
+
+/// The record without what every use and every change leaves on it.
+fn settings(record: &KeyRecord) -> KeyRecord {
+    let mut settings = record.clone();
+    settings.last_used = None;
+    settings.current.last_used_at = None;
+    if let Some(previous) = &mut settings.previous {
+        previous.last_used_at = None;
+    }
+    settings.revision = keyward::key::Revision::new(0);
+    settings
 }

@@ -316,7 +316,8 @@ fn runs_the_script_of_two_processes() {
     );
 }
 
-/// The program that moves keys, on keys that the SQLite service has issued: they work on the fleet as they are.
+/// The program that moves keys, on keys that the SQLite service has issued: they work on the fleet as they are, and what
+/// was revoked meanwhile stays revoked.
 #[cfg(feature = "sqlite")]
 #[test]
 fn keys_move_from_sqlite_to_postgresql_and_go_on_working() {
@@ -325,15 +326,14 @@ fn keys_move_from_sqlite_to_postgresql_and_go_on_working() {
     let admin = single.admin().to_owned();
     let (kept, key) = single.issue(&busy());
     let (revoked, dead) = single.issue(&busy());
-    let path = format!("/admin/keys/{revoked}/revoke");
-    assert_eq!(
-        single
-            .post(&path, &admin, &json!({"reason": "over"}))
-            .status,
-        200
-    );
+    let (late, leaked) = single.issue(&busy());
+    let revoke = |example: &Example, id: &str| {
+        let path = format!("/admin/keys/{id}/revoke");
+        let answer = example.post(&path, &admin, &json!({"reason": "over"}));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    revoke(&single, &revoked);
     assert_eq!(single.get("/v1/me", &key).status, 200);
-    single.terminate();
 
     let (postgres, redis) = (Postgres::shared(), Redis::private(&[]));
     let url = postgres.database();
@@ -343,17 +343,22 @@ fn keys_move_from_sqlite_to_postgresql_and_go_on_working() {
             .arg(&url)
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        let said = String::from_utf8(output.stdout).unwrap();
+        let complaints = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), said, complaints)
     };
+    let nothing = String::new();
+    let first = "copied 4, updated 0, revoked 0, the same already 0\n".to_owned();
     assert_eq!(
         moved(),
-        "copied 3, updated 0, the same already 0, newer in PostgreSQL and left 0\n"
+        (true, first, nothing.clone()),
+        "while the old service runs"
     );
+    revoke(&single, &late);
+    single.terminate();
+    let second = "copied 0, updated 0, revoked 1, the same already 3\n".to_owned();
+    assert_eq!(moved(), (true, second, nothing));
+
     let (redis_url, settings_url) = (redis.url(), url.clone());
     let settings = [
         ("KEYWARD_POSTGRES", settings_url.as_str()),
@@ -362,15 +367,91 @@ fn keys_move_from_sqlite_to_postgresql_and_go_on_working() {
     let fleet = Example::start("fleet_service", folder.path(), &settings);
     assert_eq!(fleet.admin, None, "the admin key has moved as well");
     assert_eq!(fleet.get("/v1/me", &key).status, 200);
-    assert_eq!(fleet.get("/v1/me", &dead).status, 401);
+    for ended in [&dead, &leaked] {
+        assert_eq!(fleet.get("/v1/me", ended).status, 401);
+    }
     let disable = fleet.post(&format!("/admin/keys/{kept}/disable"), &admin, &json!({}));
     assert_eq!(disable.status, 200, "{}", disable.body);
+    let issued = fleet.post("/admin/keys", &admin, &busy());
+    let made = issued.json()["id"].as_str().unwrap().to_owned();
     fleet.terminate();
-    // Again, after both sides have gone on: nothing is set back.
-    assert_eq!(
-        moved(),
-        "copied 0, updated 0, the same already 2, newer in PostgreSQL and left 1\n"
+
+    // Again, after PostgreSQL has gone on: nothing is set back, and what cannot be decided is named.
+    let (decided, said, complaints) = moved();
+    assert!(!decided);
+    assert_eq!(said, "copied 0, updated 0, revoked 0, the same already 3\n");
+    assert!(
+        complaints.contains(&format!("{kept}: changed on both sides")),
+        "{complaints}"
+    );
+    assert!(
+        complaints.contains(&format!("{made}: not in the file")),
+        "{complaints}"
     );
     let fleet = Example::start("fleet_service", folder.path(), &settings);
     assert_eq!(fleet.get("/v1/me", &key).status, 401);
+}
+
+/// A revocation is brought over although the key was changed in PostgreSQL as well, and as often.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn moving_keys_never_leaves_a_revoked_one_alive() {
+    use keyward::access::{Grant, Scope};
+    use keyward::hash::{DigestText, SecretOrigin};
+    use keyward::key::{Credential, Environment, KeyRecord, Revocation};
+    use keyward::store::{InsertKey, KeyStore as _, PostgresStore, SqliteStore};
+    use keyward::time::Timestamp;
+
+    let now = Timestamp::from_secs(1_700_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.db");
+    let old = SqliteStore::open(&path).await.unwrap();
+    let record = KeyRecord::new(
+        "0aZ9bY8cX7dW".parse().unwrap(),
+        Environment::live(),
+        "acme".parse().unwrap(),
+        "moved",
+        Grant::Scopes(vec![Scope::from_stored("leads:read")]),
+        Credential::new(DigestText::new("$2b$12$x"), SecretOrigin::Generated, now),
+        now,
+        "user:ana".parse().unwrap(),
+    );
+    old.insert(InsertKey::new(record.clone())).await.unwrap();
+    let url = Postgres::shared().database();
+    let moved = || {
+        let mut command = Command::new(binary("move_to_postgres"));
+        command
+            .arg(&path)
+            .arg(&url)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(moved());
+    let new = PostgresStore::connect(&url).await.unwrap();
+    for name in ["renamed", "and again"] {
+        let mut renamed = KeyRecord::clone(&new.find(&record.id).await.unwrap().unwrap());
+        renamed.name = name.to_owned();
+        new.update(&renamed).await.unwrap();
+    }
+    let mut revoked = record.clone();
+    revoked.revocation = Some(Revocation::new(
+        now,
+        "user:ana".parse().unwrap(),
+        "leaked".into(),
+    ));
+    old.update(&revoked).await.unwrap();
+    assert!(moved());
+    let there = new.find(&record.id).await.unwrap().unwrap();
+    assert!(there.revocation.is_some());
+    assert_eq!(there.name, "and again");
+    // Neither is a key that was deleted meanwhile left without a word.
+    let stored = old.find(&record.id).await.unwrap().unwrap();
+    old.delete(&record.id, stored.revision).await.unwrap();
+    assert!(moved(), "what is revoked there is nobody's worry");
+    let mut other = record.clone();
+    other.id = "0aZ9bY8cX7dX".parse().unwrap();
+    new.insert(InsertKey::new(other)).await.unwrap();
+    assert!(!moved());
 }

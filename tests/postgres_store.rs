@@ -191,6 +191,29 @@ async fn serves_under_a_role_that_may_create_nothing() {
     );
 }
 
+/// The role that may create nothing is told the true reason, not that it may not create.
+#[tokio::test]
+async fn tells_a_role_without_rights_of_a_newer_version_too() {
+    let role = servers::unique("app");
+    let url = Postgres::shared().database();
+    let owner = PostgresStore::connect(&url).await.unwrap();
+    run(
+        owner.pool(),
+        format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA keyward TO {role}; \
+             GRANT SELECT ON keyward.key_migrations TO {role}; \
+             INSERT INTO keyward.key_migrations VALUES (7, 'later', now(), TRUE, '\\x00', 0)"
+        ),
+    )
+    .await;
+    let as_role = url.replace("user=postgres", &format!("user={role}"));
+    let error = PostgresStore::connect(&as_role).await.unwrap_err();
+    assert!(
+        with_causes(&error).contains("made by a newer version: step 7"),
+        "{error:?}"
+    );
+}
+
 #[tokio::test]
 async fn finds_and_lists_by_an_index_and_never_sorts() {
     let pool = PgPoolOptions::new().max_connections(1);

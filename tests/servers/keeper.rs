@@ -15,16 +15,18 @@ use std::time::{Duration, Instant};
 /// Arguments: folder, lock of the users, lock of whoever starts or stops, half seconds of patience, signal, command.
 const KEEPER: &str = r#"
 folder=$1 users=$2 start=$3 patience=$4 signal=$5; shift 5
-"$@" >>"$folder/log" 2>&1 </dev/null 3>&- &
+"$@" >>"$folder/log" 2>&1 </dev/null &
 server=$!
 echo "$server" >"$folder/pid.new" && mv "$folder/pid.new" "$folder/pid"
 idle=0
+# Opened once: made anew, the file would bring back a folder that its test has removed.
+exec 8<"$users"
 while kill -0 "$server" 2>/dev/null; do
     sleep 0.5
-    if flock -n -x "$users" true; then idle=$((idle + 1)); else idle=0; fi
+    if flock -n -x 8; then idle=$((idle + 1)); flock -u 8; else idle=0; fi
     [ "$idle" -ge "$patience" ] || continue
     exec 9<"$start"; flock -x 9
-    if flock -n -x "$users" true; then
+    if flock -n -x 8; then
         kill -CONT "$server"; kill -"$signal" "$server"
         for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$server" 2>/dev/null || break; sleep 0.5; done
         kill -KILL "$server" 2>/dev/null
@@ -167,7 +169,22 @@ impl Server {
         }
     }
 
+    /// What a killed server has left may be in the way for a moment: PostgreSQL's other processes end after it.
     fn launch(&self) {
+        let end = Instant::now() + LONGEST_START;
+        while !self.try_launch() {
+            let name = self.kind.name;
+            assert!(
+                Instant::now() < end,
+                "{name} does not start:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Starts the server and waits until it answers, or has ended.
+    fn try_launch(&self) -> bool {
         let command = (self.kind.prepare)(&self.folder, &self.arguments);
         let _ = fs::remove_file(self.folder.join("pid"));
         let mut keeper = as_account(Command::new("sh"), self.kind);
@@ -187,10 +204,15 @@ impl Server {
             .stderr(Stdio::null());
         let mut keeper = keeper.spawn().expect("a keeper");
         std::thread::spawn(move || keeper.wait());
+        let mut ready = false;
         wait_until(
-            || self.folder.join("pid").exists() && (self.kind.is_ready)(&self.folder),
+            || {
+                ready = self.folder.join("pid").exists() && (self.kind.is_ready)(&self.folder);
+                ready || (self.folder.join("pid").exists() && !is_alive(self.pid()))
+            },
             || format!("{} does not start:\n{}", self.kind.name, self.log()),
         );
+        ready
     }
 }
 

@@ -139,6 +139,37 @@ async fn takes_a_pool_of_the_application() {
     assert!(store.find(&record().id).await.unwrap().is_some());
 }
 
+/// A database in memory lives as long as its one connection.
+#[tokio::test]
+async fn a_failed_read_does_not_cost_a_database_in_memory() {
+    let options = SqliteConnectOptions::new().in_memory(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect_with(options);
+    let pool = pool.await.unwrap();
+    let mine = sqlx::query("CREATE TABLE mine (x INTEGER)");
+    mine.execute(&pool).await.unwrap();
+    let store = SqliteStore::from_pool(pool.clone());
+    assert!(store.find(&record().id).await.is_err());
+    let mine = sqlx::query("SELECT * FROM mine").fetch_all(&pool).await;
+    assert!(mine.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_does_not_cost_a_database_in_memory() {
+    let store = with_record().await;
+    for _ in 0..20 {
+        let id = record().id;
+        let mut read = store.find(&id);
+        let polled = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(read.as_mut().poll(context).is_ready())
+        });
+        polled.await;
+        drop(read);
+        assert!(store.find(&id).await.unwrap().is_some());
+    }
+}
+
 #[tokio::test]
 async fn opens_files_with_the_documented_settings() {
     let folder = tempfile::tempdir().unwrap();
