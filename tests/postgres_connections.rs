@@ -212,7 +212,11 @@ async fn sessions_that_the_server_has_ended_for_idling_cost_no_read() {
     let store = connect(&through(&proxy, &url), 8, Duration::from_secs(2)).await;
     fill(store.pool(), 4).await;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let counter = PgPool::connect(&url).await.unwrap();
+    let counter = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(&url)
+        .await
+        .unwrap();
     sqlx::raw_sql("SET idle_session_timeout = 0")
         .execute(&counter)
         .await
