@@ -462,7 +462,10 @@ async fn an_unreachable_server_is_unavailable_and_no_address_is_shown() {
 #[tokio::test]
 async fn a_read_is_one_statement_and_those_that_wait_share_one() {
     let server = Postgres::private(&["-c", "shared_preload_libraries=pg_stat_statements"]);
-    let store = PostgresStore::connect(&server.database()).await.unwrap();
+    let url = server.database();
+    let patient = PostgresStore::builder(&url).unwrap();
+    let patient = patient.deadline(Duration::from_secs(30));
+    let store = patient.connect().await.unwrap();
     run(store.pool(), "CREATE EXTENSION pg_stat_statements").await;
     store.insert(InsertKey::new(record(1))).await.unwrap();
     let reset = "SELECT pg_stat_statements_reset()";
@@ -480,16 +483,35 @@ async fn a_read_is_one_statement_and_those_that_wait_share_one() {
     }
     assert_eq!((of("= $1").await, of("= ANY($1)").await), (20, 0));
 
+    // All of them are asked while the first two cannot go on.
     run(store.pool(), reset).await;
+    let other = PgPool::connect(&url).await.unwrap();
+    let mut door = other.begin().await.unwrap();
+    let lock = "LOCK TABLE keyward.keys IN ACCESS EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *door).await.unwrap();
     let reads: Vec<_> = (0..500)
         .map(|_| {
             let store = store.clone();
             tokio::spawn(async move { store.find(&id(1)).await })
         })
         .collect();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let end = Instant::now() + Duration::from_secs(20);
+    while number(&other, waiting).await < 2 {
+        assert!(
+            Instant::now() < end,
+            "the first two do not come to the lock"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    door.commit().await.unwrap();
     for read in reads {
         assert!(read.await.unwrap().unwrap().is_some());
     }
+    // Two alone, and 498 by up to 128, some perhaps on lines that lost patience.
     let trips = of("= $1").await + of("= ANY($1)").await;
-    assert!(trips <= 100, "500 reads took {trips} statements");
+    assert!(
+        (2 + 4..=2 + 8).contains(&trips),
+        "500 reads took {trips} statements"
+    );
 }
