@@ -22,7 +22,7 @@ idle=0
 # Opened once: made anew, the file would bring back a folder that its test has removed.
 exec 8<"$users"
 while kill -0 "$server" 2>/dev/null; do
-    sleep 0.5
+    sleep 0.5 || { kill -"$signal" "$server"; break; }
     if flock -n -x 8; then idle=$((idle + 1)); flock -u 8; else idle=0; fi
     [ "$idle" -ge "$patience" ] || continue
     exec 9<"$start"; flock -x 9
