@@ -273,6 +273,29 @@ async fn finds_and_lists_by_an_index_and_never_sorts() {
     );
 }
 
+/// Inserts that take a while, so that all of them would count before any of them is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn holds_an_owner_to_its_limit_while_inserts_are_slow() {
+    let store = store().await;
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'; \
+                CREATE TRIGGER slow BEFORE INSERT ON keyward.keys FOR EACH ROW EXECUTE FUNCTION slow()";
+    run(store.pool(), slow).await;
+    let racers: Vec<_> = (1..=6)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let insert = InsertKey::new(record(number)).with_owner_limit(2);
+                store.insert(insert).await
+            })
+        })
+        .collect();
+    let mut accepted = 0;
+    for racer in racers {
+        accepted += u32::from(racer.await.unwrap().is_ok());
+    }
+    assert_eq!(accepted, 2);
+}
+
 /// An application may have made another isolation level its default.
 #[tokio::test]
 async fn holds_an_owner_to_its_limit_under_any_default_isolation() {

@@ -1,6 +1,6 @@
 //! Events in a SQL table, which many processes may write to.
 //!
-//! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`].
+//! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
 #[cfg(feature = "postgres")]
 mod postgres;

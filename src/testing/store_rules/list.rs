@@ -88,6 +88,22 @@ pub async fn list_is_newest_first(handles: &Handles) {
         .iter()
         .map(Cursor::of)
         .collect();
+    // Of one moment, and in another order for whoever sorts as people do.
+    for (text, number) in [
+        "aaaaaaaaaaab",
+        "aaaaaaaaaaaC",
+        "Aaaaaaaaaaad",
+        "zzzzzzzzzzzz",
+        "ZZZZZZZZZZZZ",
+    ]
+    .into_iter()
+    .zip(100..)
+    {
+        let mut record = plain(number, "order");
+        record.id = read(text);
+        insert(store, &record).await;
+        expected.push(Cursor::of(&record));
+    }
     expected.sort_unstable_by_key(|place| Reverse(*place));
     let page = store.list(&ListKeys::new()).await.expect("a list succeeds");
     let found: Vec<_> = page
