@@ -19,8 +19,8 @@ use crate::vault::{Kv, MountConfig, VaultClient, VaultError};
 /// Records in a mount of the KV engine, version 2, that holds nothing else.
 ///
 /// Every operation reads Vault: nothing is cached, so a revocation holds everywhere at once, and a sealed Vault stops
-/// verification. A verification costs one read, and one more when its secret is not proven yet. For more than some hundred
-/// verifications a second keep the records in a database and the peppers in Vault.
+/// verification. A verification costs one read, and one more when its secret is not proven yet. For many verifications
+/// a second keep the records in a database and the peppers in Vault.
 ///
 /// It does without two capabilities. *Last uses* would be a new version of the whole record for each write, at the price
 /// of a change. *Owner limits* need a count and a write in one step, and Vault has no step over two secrets.
