@@ -21,8 +21,6 @@ pub(super) struct Statements {
     ///
     /// A last use follows its generation: the right-hand sides see the row as it was.
     pub(super) update: &'static str,
-    /// Key $1, generation $2, moment $3, address $4. Each of the three moments moves forwards only, each by itself.
-    pub(super) record_use: &'static str,
     /// Id $1, revision $2.
     pub(super) delete: &'static str,
     /// Owner $1 and tenant $2 are tested by the first part, so that a plan can use their index; $3 and $4 are the place
@@ -133,20 +131,6 @@ macro_rules! statements {
                  previous_last_used_at = CASE WHEN current_generation = $30 THEN current_last_used_at \
                  WHEN previous_generation = $30 THEN previous_last_used_at END \
                  WHERE id = $39 AND revision = $40"
-            ),
-            record_use: concat!(
-                "UPDATE ",
-                $table,
-                " SET \
-                 last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END, \
-                 last_used_from = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $4 ELSE last_used_from END, \
-                 current_last_used_at = CASE WHEN current_generation = $2 \
-                 AND (current_last_used_at IS NULL OR current_last_used_at < $3) THEN $3 \
-                 ELSE current_last_used_at END, \
-                 previous_last_used_at = CASE WHEN previous_generation = $2 \
-                 AND (previous_last_used_at IS NULL OR previous_last_used_at < $3) THEN $3 \
-                 ELSE previous_last_used_at END \
-                 WHERE id = $1"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE id = $1 AND revision = $2"),
             list: list!($table, "$1 IS NULL AND $2 IS NULL"),

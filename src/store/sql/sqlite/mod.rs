@@ -135,7 +135,7 @@ impl SqliteStore {
             Box::pin(async move {
                 let mut batch = connection.begin_with(Sqlite::BEGIN).await?;
                 for used in usage {
-                    sqlx::query(STATEMENTS.record_use)
+                    sqlx::query(RECORD_USE)
                         .text(used.id.as_str())
                         .number(used.generation.number().into())
                         .time(used.at)
@@ -149,6 +149,16 @@ impl SqliteStore {
         written.await
     }
 }
+
+/// Key $1, generation $2, moment $3, address $4. Each of the three moments moves forwards only, each by itself.
+const RECORD_USE: &str = "UPDATE keyward_keys SET \
+     last_used_at = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $3 ELSE last_used_at END, \
+     last_used_from = CASE WHEN last_used_at IS NULL OR last_used_at < $3 THEN $4 ELSE last_used_from END, \
+     current_last_used_at = CASE WHEN current_generation = $2 \
+     AND (current_last_used_at IS NULL OR current_last_used_at < $3) THEN $3 ELSE current_last_used_at END, \
+     previous_last_used_at = CASE WHEN previous_generation = $2 \
+     AND (previous_last_used_at IS NULL OR previous_last_used_at < $3) THEN $3 ELSE previous_last_used_at END \
+     WHERE id = $1";
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
