@@ -5,10 +5,11 @@
 //!     keyward.sqlite 'postgres://app@db.internal/app'
 //! ```
 //!
-//! Run it while the old service still serves, stop the old service, and run it again: the second run brings over what changed
-//! in between. A revocation is always brought over. What it cannot decide it names, and ends with an error: a key that was
-//! changed on both sides, and a key that PostgreSQL has and the file has not, because it was deleted there (or made here).
-//! The file is only read. The audit trail stays where it is.
+//! Run it while the old service still serves, stop the old service, and run it again with `--file-wins`, which brings over what
+//! changed in between: give it only as long as nothing else has written to PostgreSQL. A revocation is brought over in any
+//! case, and never taken back. What it cannot decide it names, and ends with an error: a key that differs on the two sides,
+//! and a key that PostgreSQL has and the file has not, because it was deleted there (or made here). The file is only read.
+//! The audit trail stays where it is.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -30,7 +31,7 @@ struct Report {
     updated: u64,
     revoked: u64,
     same: u64,
-    /// Changed on both sides.
+    /// Different, and nobody said which is right.
     differ: Vec<KeyId>,
     /// In PostgreSQL, and not in the file.
     only_there: Vec<KeyId>,
@@ -38,21 +39,27 @@ struct Report {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let before = arguments.len();
+    arguments.retain(|argument| argument != "--file-wins");
+    let file_wins = arguments.len() < before;
     let [from, to] = arguments.as_slice() else {
-        return Err("usage: move_to_postgres FILE postgres://…".into());
+        return Err("usage: move_to_postgres [--file-wins] FILE postgres://…".into());
     };
+    if !std::path::Path::new(from).is_file() {
+        return Err(format!("there is no file `{from}`").into());
+    }
     // Only read: not even brought up to date, in case it is the wrong file.
     let file = SqliteConnectOptions::new().filename(from).read_only(true);
     let from = SqliteStore::from_pool(SqlitePoolOptions::new().connect_with(file).await?);
     let to = PostgresStore::connect(to).await?;
-    let report = copy(&from, &to).await?;
+    let report = copy(&from, &to, file_wins).await?;
     println!(
         "copied {}, updated {}, revoked {}, the same already {}",
         report.copied, report.updated, report.revoked, report.same
     );
     for id in &report.differ {
-        eprintln!("{id}: changed on both sides; PostgreSQL's is left as it is");
+        eprintln!("{id}: differs; left as it is in PostgreSQL");
     }
     for id in &report.only_there {
         eprintln!("{id}: not in the file; revoke it, unless it was made since the move");
@@ -62,7 +69,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// Any two stores will do.
-async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreError> {
+async fn copy(
+    from: &dyn KeyStore,
+    to: &dyn KeyStore,
+    file_wins: bool,
+) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let mut seen = HashSet::new();
     let mut query = ListKeys::new().with_limit(ListKeys::MAX_LIMIT);
@@ -70,7 +81,7 @@ async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreErr
         let page = from.list(&query).await?;
         for record in &page.records {
             seen.insert(record.id);
-            copy_one(record, to, &mut report).await?;
+            copy_one(record, to, file_wins, &mut report).await?;
         }
         match page.next {
             Some(next) => query = query.with_after(next),
@@ -99,6 +110,7 @@ async fn copy(from: &dyn KeyStore, to: &dyn KeyStore) -> Result<Report, StoreErr
 async fn copy_one(
     record: &KeyRecord,
     to: &dyn KeyStore,
+    file_wins: bool,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     match to.insert(InsertKey::new(record.clone())).await {
@@ -119,13 +131,10 @@ async fn copy_one(
         revoked.revocation.clone_from(&record.revocation);
         to.update(&revoked).await?;
         report.revoked += 1;
-    } else if there.revision < record.revision && there.revocation.is_none() {
-        // Each update raises the revision by one: as many as it takes, each with everything.
+    } else if file_wins && there.revocation.is_none() {
         let mut next = record.clone();
         next.revision = there.revision;
-        while next.revision < record.revision {
-            next.revision = to.update(&next).await?;
-        }
+        to.update(&next).await?;
         report.updated += 1;
     } else {
         report.differ.push(record.id);

@@ -2,22 +2,29 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use keyward::access::{Grant, TenantBinding};
 use keyward::service::{Actor, IssueKey, KeyService, LifecycleError, Review};
 use keyward::store::ListKeys;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::api;
+
+/// How long requests that are under way may take at the end: less than a supervisor waits before it kills.
+const LONGEST_END: Duration = Duration::from_secs(8);
 
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 
@@ -45,9 +52,22 @@ pub(crate) async fn serve(
     }
     println!("listening on http://{}", listener.local_addr()?);
     let app = api::router(service)?.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app)
-        .with_graceful_shutdown(asked_to_end())
-        .await?;
+    let (ending, ended) = oneshot::channel();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async {
+        asked_to_end().await;
+        tracing::info!("ending");
+        let _ = ending.send(());
+    });
+    // A client that never finishes its request must not keep the last events from being written.
+    let patience = async {
+        let asked = ended.await;
+        tokio::time::sleep(LONGEST_END).await;
+        asked
+    };
+    tokio::select! {
+        served = server => served?,
+        _ = patience => tracing::warn!("ending although some requests are not done"),
+    }
 
     // Last uses and audit events are written in batches; this writes the last ones.
     service.shutdown().await?;

@@ -20,6 +20,7 @@
 //! | `KEYWARD_PROCESSES` | `2` | how many processes share the limits: each keeps to its part while Redis is down |
 //! | `KEYWARD_REDIS_DEADLINE_MS` | `25` | how long a request waits for Redis |
 //! | `KEYWARD_NAME` | `fleet` | what this process is called in the audit trail |
+//! | `KEYWARD_MIGRATE_ONLY` | `0` | `1` makes the tables and ends |
 //! | `KEYWARD_NEW_ADMIN` | `0` | `1` prints another admin key, when the last one is lost |
 //! | `RUST_LOG` | `info` | what is logged to standard error |
 #![allow(
@@ -39,6 +40,7 @@ mod start;
 use std::error::Error;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::audit::PostgresAuditSink;
@@ -61,6 +63,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(at("cannot listen on", &address))?;
     let service = open().await?;
+    if setting("KEYWARD_MIGRATE_ONLY", "0") == "1" {
+        // The tables are there now; whoever serves need not be able to make them.
+        return Ok(service.shutdown().await?);
+    }
     start::serve(listener, &service).await
 }
 
@@ -87,12 +93,31 @@ async fn open() -> Result<KeyService, Box<dyn Error>> {
 
 /// Counts in Redis. While that is down, each process holds every key to its part of the limit: nobody is locked out by an
 /// outage, and nobody gains much by one.
-fn limiter() -> Result<GuardedRateLimiter, Box<dyn Error>> {
+fn limiter() -> Result<Arc<GuardedRateLimiter>, Box<dyn Error>> {
     let connection = RedisConnection::open(&setting("KEYWARD_REDIS", "redis://127.0.0.1"))?;
     let processes: NonZeroU32 = setting("KEYWARD_PROCESSES", "2").parse()?;
     let deadline = setting("KEYWARD_REDIS_DEADLINE_MS", "25").parse()?;
-    Ok(RedisRateLimiter::new(connection)
+    let limiter = RedisRateLimiter::new(connection)
         .guarded(OutagePolicy::Local)
         .with_deadline(Duration::from_millis(deadline))
-        .with_nodes(processes))
+        .with_nodes(processes);
+    let limiter = Arc::new(limiter);
+    tokio::spawn(tell_of_outages(Arc::clone(&limiter)));
+    Ok(limiter)
+}
+
+/// Requests go on without Redis, so somebody has to be told that it is missing.
+async fn tell_of_outages(limiter: Arc<GuardedRateLimiter>) {
+    let mut told = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let local = limiter.counts().local;
+        if local > told {
+            let more = local - told;
+            tracing::error!(
+                "limit: Redis did not answer; {more} requests were counted in this process"
+            );
+            told = local;
+        }
+    }
 }

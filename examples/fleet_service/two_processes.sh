@@ -18,7 +18,8 @@ finish() {
     rm -rf "$folder"
 }
 trap finish EXIT
-die() { echo "$*" >&2; exit 1; }
+# What the parts had to say is gone with the folder, so it is shown first.
+die() { echo "$*" >&2; tail -n 5 "$folder"/*.log >&2 2>/dev/null || true; exit 1; }
 await() { for _ in $(seq 300); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; die "no answer: $*"; }
 
 if [ -z "${KEYWARD_POSTGRES:-}" ]; then
@@ -50,8 +51,9 @@ if [ -z "${KEYWARD_REDIS:-}" ]; then
     export KEYWARD_REDIS="redis+unix://$folder/redis.sock"
 fi
 if [ -z "${FLEET_SERVICE:-}" ]; then
-    cargo build --quiet --release --example fleet_service --features axum,postgres,redis
-    FLEET_SERVICE=target/release/examples/fleet_service
+    # Cargo says where it puts things; that may be set in many places.
+    FLEET_SERVICE=$(cargo build --release --example fleet_service --features axum,postgres,redis --message-format json |
+        sed -n 's/.*"executable":"\([^"]*fleet_service\)".*/\1/p' | tail -n 1)
 fi
 
 # A machine that builds or tests beside this may take longer than the usual 25 ms; this is about counting.
