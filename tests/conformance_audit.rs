@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use keyward::async_trait;
 use keyward::audit::{
-    AuditError, AuditEvent, AuditSink, FanOut, JsonLinesSink, MemorySink, SyncPolicy,
+    AuditError, AuditEvent, AuditSink, FanOut, JsonLinesBuilder, JsonLinesSink, MemorySink,
+    SyncPolicy, trail_files, verify_chain,
 };
 use keyward::testing::FaultySink;
 use keyward::testing::audit_rules::SinkProbe;
@@ -47,7 +48,7 @@ fn in_memory<S: AuditSink>(wrap: impl FnOnce(MemorySink) -> S) -> InMemory {
     }
 }
 
-/// A sink whose events end up in a file.
+/// A sink whose events end up in a file, or in several.
 struct InFile {
     sink: Arc<dyn AuditSink>,
     path: PathBuf,
@@ -61,25 +62,25 @@ impl SinkProbe for InFile {
     }
 
     async fn read(&self) -> Vec<AuditEvent> {
-        let text = std::fs::read_to_string(&self.path).unwrap();
+        let text = self.text().await.unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
 
     async fn text(&self) -> Option<String> {
-        Some(std::fs::read_to_string(&self.path).unwrap())
+        let files = trail_files(&self.path).unwrap();
+        let report = verify_chain(&files).unwrap();
+        assert_eq!((report.unchained, report.unfinished), (0, 0));
+        let texts = files.iter().map(std::fs::read_to_string);
+        Some(texts.collect::<Result<String, _>>().unwrap())
     }
 }
 
-async fn in_file(sync: SyncPolicy) -> InFile {
+async fn in_file(set: impl FnOnce(JsonLinesBuilder) -> JsonLinesBuilder) -> InFile {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    let sink = JsonLinesSink::builder(&path)
-        .sync(sync)
-        .open()
-        .await
-        .unwrap();
+    let sink = set(JsonLinesSink::builder(&path)).open().await.unwrap();
     InFile {
         sink: Arc::new(sink),
         path,
@@ -114,11 +115,22 @@ async fn fan_out_beside_a_broken_one() -> InMemory {
 }
 
 async fn json_lines() -> InFile {
-    in_file(SyncPolicy::Never).await
+    in_file(|builder| builder.sync(SyncPolicy::Never)).await
 }
 
 async fn json_lines_synced() -> InFile {
-    in_file(SyncPolicy::Always).await
+    in_file(|builder| builder.sync(SyncPolicy::Always)).await
+}
+
+#[cfg(unix)]
+async fn json_lines_rotated() -> InFile {
+    let often = std::num::NonZeroU64::new(4096).unwrap();
+    in_file(|builder| builder.sync(SyncPolicy::Never).rotate_at(often)).await
+}
+
+#[cfg(unix)]
+async fn json_lines_one_batch_a_file() -> InFile {
+    in_file(|builder| builder.rotate_at(std::num::NonZeroU64::MIN).rotate_daily()).await
 }
 
 #[cfg(all(feature = "postgres", feature = "sqlite"))]
@@ -211,6 +223,10 @@ keyward::audit_sink_conformance!(fan_out_sink, super::fan_out_first);
 keyward::audit_sink_conformance!(fan_out_beside_broken, super::fan_out_beside_a_broken_one);
 keyward::audit_sink_conformance!(json_lines_sink, super::json_lines);
 keyward::audit_sink_conformance!(json_lines_always, super::json_lines_synced);
+#[cfg(unix)]
+keyward::audit_sink_conformance!(json_lines_rotation, super::json_lines_rotated);
+#[cfg(unix)]
+keyward::audit_sink_conformance!(json_lines_many_files, super::json_lines_one_batch_a_file);
 
 /// A sink that breaks a rule, to see that the rules notice.
 #[derive(Debug)]

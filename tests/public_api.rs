@@ -13,7 +13,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyward::access::{AccessPolicy, CeilingError, Decision, Grant, Requirement};
-use keyward::audit::{AuditError, AuditEvent, AuditRecorder, AuditSink, MemorySink};
+use keyward::audit::{
+    AuditError, AuditEvent, AuditRecorder, AuditSink, ChainError, ChainReport, LineHash,
+    MemorySink, Purged,
+};
 use keyward::hash::{HashError, HashPool, Hashing, KeyHasher, PepperRing, PoolError, ProofMemory};
 use keyward::key::{KeyFormat, KeyId, KeyParseError, KeyRecord, SecretKey};
 use keyward::random::{RandomError, SecureRandom};
@@ -44,7 +47,7 @@ fn values_cross_threads_and_show_themselves() {
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
         ImportKey, UpdateKey, Revoked, Rotation, Review, LimitPlan, FailureBudget, Rejection,
         RequestContext<'static>, ServiceCounters, AccessPolicy, Grant, Requirement, Decision,
-        AuditEvent, AuditRecorder, MemorySink, HashPool, Hashing, PepperRing, ProofMemory,
+        AuditEvent, AuditRecorder, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
         KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
         MemoryStore, Timestamp,
     );
@@ -103,7 +106,7 @@ fn what_speaks_to_vault_crosses_threads_and_shows_itself() {
 fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
-        StoreError, AuditError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
+        StoreError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
         CeilingError,
     );
 }

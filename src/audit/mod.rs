@@ -44,7 +44,10 @@ pub use self::event::{
     UnknownKind,
 };
 pub use self::fan_out::FanOut;
-pub use self::json_lines::{JsonLinesBuilder, JsonLinesSink, SyncPolicy};
+pub use self::json_lines::{
+    ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
+    LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
+};
 pub use self::memory::MemorySink;
 pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,

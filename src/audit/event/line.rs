@@ -25,9 +25,16 @@ impl AuditEvent {
 
     /// Appends what [`AuditEvent::to_line`] returns.
     pub(in crate::audit) fn write_line(&self, out: &mut Vec<u8>) -> Result<(), AuditError> {
-        self.serialize(&mut Serializer::with_formatter(out, OneLine))
-            .map_err(|error| AuditError::backend("json", error))
+        write_json(self, out).map_err(|error| AuditError::backend("json", error))
     }
+}
+
+/// Appends a value as JSON that cannot leave its line.
+pub(in crate::audit) fn write_json(
+    value: &impl Serialize,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(out, OneLine))
 }
 
 /// Returns the text as it would stand between the quotes of a JSON string, so that it cannot leave its line.

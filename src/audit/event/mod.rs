@@ -23,7 +23,9 @@ pub use self::id::{EventId, InvalidEventId};
 pub use self::kind::{AuditKind, UnknownKind};
 #[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 pub(super) use self::line::escape;
+pub(super) use self::line::write_json;
 pub use self::text::Text;
+pub(super) use self::wire::rfc3339;
 
 /// Version of the JSON form: it rises when a field changes its meaning, not when one is added.
 pub const SCHEMA: u32 = 1;

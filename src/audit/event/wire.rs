@@ -8,7 +8,7 @@ pub(super) const fn is_zero(count: &u32) -> bool {
 }
 
 /// A timestamp as RFC 3339 with six decimals, in UTC.
-pub(super) mod rfc3339 {
+pub(in crate::audit) mod rfc3339 {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -25,7 +25,7 @@ pub(super) mod rfc3339 {
         serializer.collect_str(time)
     }
 
-    pub(in crate::audit::event) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::audit) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Timestamp, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -1,7 +1,13 @@
+mod chain;
+mod files;
+mod purge;
+mod rotation;
 mod tail;
 mod trail;
+mod verify;
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +15,15 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use self::chain::Batch;
+use self::rotation::Rotation;
 use self::trail::Trail;
 use super::{AuditError, AuditEvent, AuditSink};
+
+pub use self::chain::LineHash;
+pub use self::files::trail_files;
+pub use self::purge::{DEFAULT_RETENTION, Purged, purge};
+pub use self::verify::{ChainError, ChainFault, ChainReport, StartsAfter, verify_chain};
 
 /// Name of the sink in errors.
 const NAME: &str = "json_lines";
@@ -43,6 +56,11 @@ impl SyncPolicy {
 ///
 /// * A batch is one write, under an advisory lock on the file, so that lines of several processes never mix. Give
 ///   each process a file of its own nevertheless: a sequence counts the events of one recorder.
+/// * Every line carries the hash of the line before as `prev`, so that [`verify_chain`] finds lines that were changed,
+///   removed or put in. The chain goes on after a restart, between several writers, and from file to file. In a file
+///   from before there was a chain the first new line names the last old one.
+/// * [`rotate_at`](JsonLinesBuilder::rotate_at) and [`rotate_daily`](JsonLinesBuilder::rotate_daily) begin new files;
+///   without them there is one.
 /// * On Unix a new file is readable by its owner only (0600). The mode of a file that exists is left alone.
 /// * A line that a crash, a full disk or a dropped call cut off is moved to a file of the same name with `.torn`
 ///   appended, before the next line is written: all that is in the file itself can be read.
@@ -77,6 +95,7 @@ pub struct JsonLinesSink {
 pub struct JsonLinesBuilder {
     path: PathBuf,
     sync: SyncPolicy,
+    rotation: Rotation,
 }
 
 impl JsonLinesBuilder {
@@ -86,11 +105,51 @@ impl JsonLinesBuilder {
         self
     }
 
+    /// Begins a new file before a batch that would make the present one longer than so many bytes; never otherwise.
+    ///
+    /// The full file is renamed: `audit.jsonl` becomes `audit.jsonl.000001`, the next one `audit.jsonl.000002`, and
+    /// so on. A batch is not split, so a file is longer than that only when it holds a single batch. A file that
+    /// cannot be renamed is a failed write. All processes that write to one trail should be given the same.
+    ///
+    /// ```
+    /// use std::num::NonZeroU64;
+    ///
+    /// use keyward::audit::{AuditEvent, AuditKind, AuditSink, JsonLinesSink, trail_files, verify_chain};
+    /// use keyward::time::Timestamp;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.jsonl");
+    /// let sink = JsonLinesSink::builder(&path).rotate_at(NonZeroU64::MIN).rotate_daily().open().await?;
+    /// for sequence in 1..=3 {
+    ///     sink.write(&[AuditEvent::new(AuditKind::KeyCreated, Timestamp::EPOCH).with_sequence(sequence)]).await?;
+    /// }
+    /// let report = verify_chain(trail_files(&path)?)?;
+    /// assert_eq!((report.files, report.lines), (3, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn rotate_at(mut self, bytes: NonZeroU64) -> Self {
+        self.rotation.size = Some(bytes);
+        self
+    }
+
+    /// Begins a new file when the first event of a batch is of a later day (UTC) than the first line of the present
+    /// one; never otherwise. Names are those of [`rotate_at`](Self::rotate_at). A batch over midnight is not split,
+    /// and a file whose first line came from a clock that ran ahead is kept until that day is over.
+    pub const fn rotate_daily(mut self) -> Self {
+        self.rotation.daily = true;
+        self
+    }
+
     /// Opens the file, and makes it if it is not there.
     ///
     /// # Errors
     ///
-    /// * [`AuditError::Backend`] or [`AuditError::Unavailable`]: the file cannot be opened, read or mended.
+    /// * [`AuditError::Backend`] or [`AuditError::Unavailable`]: the file cannot be opened, read or mended; or
+    ///   rotation is set, and the path is a symbolic link or this is not Unix. Elsewhere a writer cannot see that
+    ///   another one renamed the file.
     /// * [`AuditError::Unreadable`]: none of the last lines is an event. Probably it is some other file.
     /// * [`AuditError::NoRuntime`]: called outside a tokio runtime.
     ///
@@ -98,8 +157,8 @@ impl JsonLinesBuilder {
     ///
     /// The file may be made or its end mended when the future is dropped.
     pub async fn open(self) -> Result<JsonLinesSink, AuditError> {
-        let path = self.path;
-        let trail = blocking(move || Trail::open(path)).await??;
+        let (path, rotation) = (self.path, self.rotation);
+        let trail = blocking(move || Trail::open(path, rotation)).await??;
         Ok(JsonLinesSink {
             sync: self.sync,
             trail: Arc::new(Mutex::new(trail)),
@@ -113,6 +172,7 @@ impl JsonLinesSink {
         JsonLinesBuilder {
             path: path.as_ref().to_owned(),
             sync: SyncPolicy::default(),
+            rotation: Rotation::default(),
         }
     }
 
@@ -132,10 +192,10 @@ impl AuditSink for JsonLinesSink {
         if events.is_empty() {
             return Ok(());
         }
-        let mut trail = Arc::clone(&self.trail).lock_owned().await;
-        let lines = trail.lines(events)?;
+        let batch = Batch::of(events)?;
         let sync = self.sync.applies_to(events);
-        blocking(move || trail.append(&lines, sync))
+        let mut trail = Arc::clone(&self.trail).lock_owned().await;
+        blocking(move || trail.append(&batch, sync))
             .await?
             .map_err(failed)
     }

@@ -1,18 +1,21 @@
-//! The end of the file: finding the last whole line, and moving away what comes after it.
+//! The ends of a file: finding the last whole line, moving away what comes after it, and reading the first one.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::trail::open_private;
+use super::chain::{After, day};
+use super::files::{number_in, open_private, with_suffix};
+use crate::audit::event::rfc3339;
+use crate::time::Timestamp;
 
 /// How much is read at once on the way back to the last line end.
 const CHUNK: u64 = 8 * 1024;
-/// How far back an event is looked for. A line has at most some 45 kB: its texts are bounded, and escaping makes a
-/// byte into six.
+/// How far from its end or its beginning a file is read for an event. A line has at most some 45 kB: its texts are
+/// bounded, and escaping makes a byte into six.
 const WINDOW: u64 = 256 * 1024;
 
 /// What makes a line an event, and the one field that a writer goes on from.
@@ -23,6 +26,14 @@ struct Numbered {
     #[serde(rename = "kind")]
     _kind: IgnoredAny,
     sequence: Option<u64>,
+}
+
+/// The first line of a file, or the last, as far as names and ages of files need it.
+#[derive(Deserialize)]
+struct Dated {
+    #[serde(with = "rfc3339")]
+    time: Timestamp,
+    after: Option<After>,
 }
 
 /// Moves an incomplete last line to the `.torn` file beside, and returns the length that remains.
@@ -54,6 +65,47 @@ pub(super) fn last_sequence(file: &File) -> io::Result<Option<Option<u64>>> {
     Ok(events.max())
 }
 
+/// Returns the last whole line, without its line end.
+pub(super) fn last_line(file: &File) -> io::Result<Option<Vec<u8>>> {
+    let end = end_of_last_line(file, file.metadata()?.len())?;
+    let Some(before) = end.checked_sub(1) else {
+        return Ok(None);
+    };
+    let start = end_of_last_line(file, before)?;
+    read_range(file, start, before).map(Some)
+}
+
+pub(super) fn sequence_of(line: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Numbered>(line).ok()?.sequence
+}
+
+pub(super) fn time_of(line: &[u8]) -> Option<Timestamp> {
+    Some(serde_json::from_slice::<Dated>(line).ok()?.time)
+}
+
+/// Returns the UTC day of the first line.
+pub(super) fn first_day(file: &File) -> io::Result<Option<i64>> {
+    Ok(first_line(file)?.map(|line| day(line.time)))
+}
+
+/// Returns the number of the file that the first line follows.
+pub(super) fn number_before(file: &File) -> io::Result<Option<u64>> {
+    let name = first_line(file)?
+        .and_then(|line| line.after)
+        .and_then(|after| after.file);
+    Ok(name.and_then(|name| number_in(&name)))
+}
+
+fn first_line(mut file: &File) -> io::Result<Option<Dated>> {
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    let mut line = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    BufReader::new(file.take(WINDOW)).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line).ok())
+}
+
 /// Returns the position after the last line end before `length`, 0 if there is none.
 fn end_of_last_line(file: &File, length: u64) -> io::Result<u64> {
     let mut upper = length;
@@ -71,9 +123,7 @@ fn end_of_last_line(file: &File, length: u64) -> io::Result<u64> {
 
 /// The copy is on the disk before the original is cut off.
 fn move_away(mut file: &File, path: &Path, from: u64) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".torn");
-    let mut torn = open_private(Path::new(&name))?;
+    let mut torn = open_private(&with_suffix(path, ".torn"))?;
     file.seek(SeekFrom::Start(from))?;
     io::copy(&mut file, &mut torn)?;
     torn.write_all(b"\n")?;
@@ -84,6 +134,10 @@ fn move_away(mut file: &File, path: &Path, from: u64) -> io::Result<()> {
 /// The file is in append mode, so moving its cursor does not move where it writes.
 fn read_range(mut file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    // What cannot be sought in, such as a pipe, has no length and is never read.
+    if from == to {
+        return Ok(bytes);
+    }
     file.seek(SeekFrom::Start(from))?;
     file.take(to.saturating_sub(from)).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -1,60 +1,73 @@
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::chain::{After, Batch, Head, LineHash};
+use super::files::{is_at, numbered, open_private, rotated, sync_folder};
+use super::rotation::Rotation;
 use super::{NAME, failed, tail};
-use crate::audit::{AuditError, AuditEvent};
+use crate::audit::AuditError;
 
-/// The open file, and what its writer has to remember. All methods but [`Trail::lines`] may block.
+/// The open file, and what its writer has to remember. All methods may block but [`Trail::last_sequence`].
 #[derive(Debug)]
 pub(super) struct Trail {
     path: PathBuf,
-    file: File,
-    /// Where our last line ended. If the file is not that long, something else happened to it.
-    length: u64,
+    file: Arc<File>,
+    rotation: Rotation,
+    /// Where our last line ended. If the file is not that long, something else happened to it. `None` until the file
+    /// was looked at.
+    length: Option<u64>,
+    /// What the next line is tied to.
+    head: Head,
+    /// The UTC day of the first line in the file.
+    day: Option<i64>,
     last_sequence: Option<u64>,
 }
 
 impl Trail {
-    pub(super) fn open(path: PathBuf) -> Result<Self, AuditError> {
-        let file = open_private(&path).map_err(failed)?;
-        let (length, last_sequence) = {
-            let _lock = Lock::take(&file).map_err(failed)?;
-            // Looked at before anything is changed: it may be some other file.
-            let last = tail::last_sequence(&file).map_err(failed)?;
-            let last = last.ok_or(AuditError::unreadable(NAME))?;
-            (tail::mend(&file, &path).map_err(failed)?, last)
-        };
-        if length == 0 {
-            sync_folder(&path).map_err(failed)?;
-        }
-        Ok(Self {
+    pub(super) fn open(path: PathBuf, rotation: Rotation) -> Result<Self, AuditError> {
+        rotation.check(&path).map_err(failed)?;
+        // The path is asked again before each batch, and the process may move to another folder.
+        let path = std::path::absolute(path).map_err(failed)?;
+        let mut trail = Self {
+            file: Arc::new(open_private(&path).map_err(failed)?),
             path,
-            file,
-            length,
-            last_sequence,
-        })
+            rotation,
+            length: None,
+            head: Head::START,
+            day: None,
+            last_sequence: None,
+        };
+        let lock = trail.lock().map_err(failed)?;
+        // Looked at before anything is changed: it may be some other file.
+        let last = tail::last_sequence(&trail.file).map_err(failed)?;
+        trail.last_sequence = last.ok_or(AuditError::unreadable(NAME))?;
+        trail.look().map_err(failed)?;
+        drop(lock);
+        Ok(trail)
     }
 
-    /// Returns the lines of a batch. The one place where lines are made, in the order in which they are written.
-    pub(super) fn lines(&mut self, events: &[AuditEvent]) -> Result<Vec<u8>, AuditError> {
-        let mut lines = Vec::with_capacity(events.len().saturating_mul(512));
-        for event in events {
-            event.write_line(&mut lines)?;
-            lines.push(b'\n');
-            self.last_sequence = self.last_sequence.max(event.sequence());
+    /// Writes the batch at the end of the file, or at the beginning of the next one.
+    pub(super) fn append(&mut self, batch: &Batch, sync: bool) -> io::Result<()> {
+        let mut lock = self.lock()?;
+        let mut length = self.look()?;
+        if self.rotation.is_due(length, self.day, batch) {
+            self.rotate()?;
+            drop(lock);
+            lock = self.lock()?;
+            length = self.look()?;
         }
-        Ok(lines)
-    }
-
-    /// Writes whole lines at the end of the file.
-    pub(super) fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
-        let _lock = Lock::take(&self.file)?;
-        if self.file.metadata()?.len() != self.length {
-            tail::mend(&self.file, &self.path)?;
+        self.last_sequence = self.last_sequence.max(batch.last_sequence);
+        let mut head = self.head.clone();
+        let lines = head.link(batch)?;
+        (&*self.file).write_all(&lines)?;
+        if length == 0 {
+            self.day = batch.day;
         }
-        (&self.file).write_all(lines)?;
-        self.length = self.file.metadata()?.len();
+        self.head = head;
+        self.length = Some(self.file.metadata()?.len());
+        drop(lock);
         if sync { self.sync() } else { Ok(()) }
     }
 
@@ -65,46 +78,114 @@ impl Trail {
     pub(super) const fn last_sequence(&self) -> Option<u64> {
         self.last_sequence
     }
-}
 
-/// Opens a file for reading and appending; a new one belongs to its owner alone.
-pub(super) fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
+    /// Locks the file that has the trail's name now: another process may have rotated the one that is open.
+    fn lock(&mut self) -> io::Result<Lock> {
+        loop {
+            let lock = Lock::take(&self.file)?;
+            if is_at(&self.file, &self.path)? {
+                return Ok(lock);
+            }
+            drop(lock);
+            self.file = Arc::new(open_private(&self.path)?);
+            self.length = None;
+        }
+    }
 
-/// Makes the name of a new file as safe as its content.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
-}
+    /// Finds out where the file ends and what its next line is tied to, unless that is known. Returns its length.
+    fn look(&mut self) -> io::Result<u64> {
+        let length = self.file.metadata()?.len();
+        if self.length == Some(length) {
+            return Ok(length);
+        }
+        let length = tail::mend(&self.file, &self.path)?;
+        self.head = match tail::last_line(&self.file)? {
+            Some(line) => Head::line(LineHash::of(&line)),
+            None => self.head_of_an_empty_file()?,
+        };
+        if self.rotation.daily {
+            self.day = tail::first_day(&self.file)?;
+        }
+        if length == 0 {
+            sync_folder(&self.path)?;
+        }
+        self.length = Some(length);
+        Ok(length)
+    }
 
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
+    /// A new file goes on after the newest rotated one, whoever rotated it, and also if a crash came before its first
+    /// line. A file that was emptied under us goes on after the last line known.
+    fn head_of_an_empty_file(&mut self) -> io::Result<Head> {
+        if self.length.is_none()
+            && let Some(head) = self.head_after_rotation()?
+        {
+            return Ok(head);
+        }
+        let hash = self.head.hash;
+        let known = hash != LineHash::START;
+        let after = known.then_some(After {
+            file: None,
+            sequence: self.last_sequence,
+        });
+        Ok(Head { hash, after })
+    }
+
+    fn head_after_rotation(&mut self) -> io::Result<Option<Head>> {
+        let Some((_, path)) = rotated(&self.path)?.pop() else {
+            return Ok(None);
+        };
+        let file = File::open(&path)?;
+        let Some(line) = tail::last_line(&file)? else {
+            return Ok(None);
+        };
+        let highest = tail::last_sequence(&file)?.flatten();
+        self.last_sequence = self.last_sequence.max(highest);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Some(Head {
+            hash: LineHash::of(&line),
+            after: Some(After {
+                file: Some(name.into_owned()),
+                sequence: tail::sequence_of(&line),
+            }),
+        }))
+    }
+
+    /// Gives the file its number. What follows a crash here is an empty file or none, which is how a new file begins.
+    fn rotate(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        fs::rename(&self.path, self.next_name()?)?;
+        sync_folder(&self.path)
+    }
+
+    /// One more than the highest number there is. The first line knows the number before its own, so that none comes
+    /// back after a purge.
+    fn next_name(&self) -> io::Result<PathBuf> {
+        let highest = rotated(&self.path)?.pop().map(|(number, _)| number);
+        let before = tail::number_before(&self.file)?;
+        let number = highest.max(before).unwrap_or(0).saturating_add(1);
+        let name = numbered(&self.path, number);
+        // Renaming would replace it. Only a number at the end of the range can lead here.
+        if name.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(name)
+    }
 }
 
 /// Keeps other writers out until dropped. The operating system lifts it when the process ends.
-struct Lock<'a>(&'a File);
+struct Lock(Arc<File>);
 
-impl<'a> Lock<'a> {
+impl Lock {
     /// File systems without locks are used without.
-    fn take(file: &'a File) -> io::Result<Self> {
+    fn take(file: &Arc<File>) -> io::Result<Self> {
         match file.lock() {
             Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
-            _ => Ok(Self(file)),
+            _ => Ok(Self(Arc::clone(file))),
         }
     }
 }
 
-impl Drop for Lock<'_> {
+impl Drop for Lock {
     fn drop(&mut self) {
         // Nothing can be done about a failure; closing the file lifts the lock in any case.
         let _ = self.0.unlock();
