@@ -28,6 +28,7 @@ mod fan_out;
 mod json_lines;
 mod memory;
 mod recorder;
+mod redact;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "tracing")]
@@ -49,6 +50,7 @@ pub use self::memory::MemorySink;
 pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
+pub use self::redact::{RedactingWriter, Redactor};
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]
