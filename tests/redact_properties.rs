@@ -75,11 +75,13 @@ fn encode(text: &str, layers: &[u8]) -> String {
             (0..how % 3).fold(char::from(byte).to_string(), |text, layer| {
                 text.bytes()
                     .enumerate()
-                    .map(|(at, byte)| match (how + u8::try_from(at).unwrap()) % 4 {
-                        0 if byte != b'%' && layer > 0 => char::from(byte).to_string(),
-                        1 => format!("%{byte:02x}"),
-                        _ => format!("%{byte:02X}"),
-                    })
+                    .map(
+                        |(at, byte)| match how.wrapping_add(u8::try_from(at).unwrap()) % 4 {
+                            0 if byte != b'%' && layer > 0 => char::from(byte).to_string(),
+                            1 => format!("%{byte:02x}"),
+                            _ => format!("%{byte:02X}"),
+                        },
+                    )
                     .collect()
             })
         })
@@ -119,7 +121,7 @@ fn written(redactor: &Redactor, text: &[u8], lengths: &[usize]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_piece_of_a_secret_is_left(
@@ -147,7 +149,8 @@ proptest! {
     fn a_key_that_was_cut_off_or_mistyped_leaves_nothing(
         around in vec("[ -~]{0,8}", 2),
         cut in 0_usize..60,
-        typed in "[!-~]",
+        // A percent sign can make an escape of the two characters after it, and then three are wrong.
+        typed in "[!-$&-~]",
         which in 0_usize..2,
     ) {
         let format = &formats()[which];

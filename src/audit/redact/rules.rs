@@ -58,9 +58,13 @@ impl Rules {
         let body = self
             .lead(&mut reader, at)
             .map(|start| self.run(&mut reader, start, MAX_BODY));
-        let verdict = body
-            .as_ref()
-            .map_or(Verdict::Nothing, |body| self.weigh(&mut reader, body));
+        let mut verdict = Verdict::Nothing;
+        if let Some(body) = &body {
+            verdict = self.weigh(&mut reader, body);
+            if verdict != Verdict::Nothing && self.is_overlaid(&mut reader, at, body.start) {
+                verdict = Verdict::Nothing;
+            }
+        }
         if !reader.is_starved() {
             return verdict;
         }
@@ -100,8 +104,21 @@ impl Rules {
         self.needle.first() == Some(&symbol.byte) && self.lead(reader, at).is_some()
     }
 
+    /// Tells whether another key begins between here and the body. What looks like a body is then the environment of that
+    /// one, which is judged in its turn.
+    fn is_overlaid(&self, reader: &mut Reader<'_>, at: usize, body: usize) -> bool {
+        let mut next = reader.symbol(at);
+        while let Some(symbol) = next.filter(|symbol| symbol.end < body) {
+            if self.lead(reader, symbol.end).is_some() {
+                return true;
+            }
+            next = reader.symbol(symbol.end);
+        }
+        false
+    }
+
     fn weigh(&self, reader: &mut Reader<'_>, body: &Run) -> Verdict {
-        if !self.is_shape(body.len)
+        if body.len < self.shortest()
             && let Some((len, end)) = self.mistyped(reader, body)
         {
             let shown = body.after(self.shown(len));
@@ -132,6 +149,10 @@ impl Rules {
 
     fn is_shape(&self, len: usize) -> bool {
         (self.standard && STANDARD.contains(&len)) || (self.compact && len == COMPACT)
+    }
+
+    const fn shortest(&self) -> usize {
+        if self.standard { STANDARD[0] } else { COMPACT }
     }
 
     const fn longest(&self) -> usize {
@@ -169,6 +190,7 @@ impl Rules {
 /// Letters and digits in a row.
 #[derive(Debug)]
 struct Run {
+    start: usize,
     len: usize,
     end: usize,
     /// Where the first characters end: `ends[n]` after `n` of them.
@@ -180,6 +202,7 @@ struct Run {
 impl Run {
     const fn new(start: usize) -> Self {
         Self {
+            start,
             len: 0,
             end: start,
             ends: [start; KeyStyle::Standard.id_len() + 1],

@@ -97,6 +97,18 @@ fn finds_keys_beside_each_other_and_glued_to_words() {
 }
 
 #[test]
+fn finds_a_key_whose_environment_looks_like_a_body() {
+    let key = format!("pm_staging000000001_{BODY}");
+    let shown = "pm_staging000000001_0123456789AB[redacted]";
+    for before in ["pm_n", "pm_live_pm_n", "%70m%5fn"] {
+        assert_eq!(
+            redacted(&format!("{before}{key}")),
+            format!("{before}{shown}")
+        );
+    }
+}
+
+#[test]
 fn finds_encoded_keys() {
     let key = format!("pm_live_{BODY}");
     let once = encode(&key);
