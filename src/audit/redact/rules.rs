@@ -29,6 +29,16 @@ pub(super) enum Verdict {
     },
 }
 
+impl Verdict {
+    /// Takes the verdict back if it came of too little text.
+    const fn unless_starved(self, reader: &Reader<'_>, public: usize) -> Self {
+        if reader.is_starved() {
+            return Self::Undecided { public };
+        }
+        self
+    }
+}
+
 /// What there is to know about a format.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -58,18 +68,17 @@ impl Rules {
         let body = self
             .lead(&mut reader, at)
             .map(|start| self.run(&mut reader, start, MAX_BODY));
-        let mut verdict = Verdict::Nothing;
-        if let Some(body) = &body {
-            verdict = self.weigh(&mut reader, body);
-            if verdict != Verdict::Nothing && self.is_overlaid(&mut reader, at, body.start) {
-                verdict = Verdict::Nothing;
-            }
+        let Some(body) = body else {
+            return Verdict::Nothing.unless_starved(&reader, text.len());
+        };
+        let mut verdict = self.weigh(&mut reader, &body);
+        if verdict != Verdict::Nothing
+            && !reader.is_starved()
+            && self.is_overlaid(&mut reader, at, body.start)
+        {
+            verdict = Verdict::Nothing;
         }
-        if !reader.is_starved() {
-            return verdict;
-        }
-        let public = body.map_or(text.len(), |body| body.after(self.least_shown()));
-        Verdict::Undecided { public }
+        verdict.unless_starved(&reader, body.after(self.least_shown()))
     }
 
     /// Returns where the body begins, if prefix, environment and the underscores after them stand here.
@@ -100,21 +109,20 @@ impl Rules {
         run
     }
 
+    /// Tells whether another key begins with this character, or inside of it: what is an escape here may be a percent sign
+    /// and a prefix.
     fn begins(&self, reader: &mut Reader<'_>, symbol: Symbol, at: usize) -> bool {
-        self.needle.first() == Some(&symbol.byte) && self.lead(reader, at).is_some()
+        let is_plain = symbol.end == at + 1;
+        if is_plain && self.needle.first() != Some(&symbol.byte) {
+            return false;
+        }
+        (at..symbol.end).any(|start| self.lead(reader, start).is_some())
     }
 
     /// Tells whether another key begins between here and the body. What looks like a body is then the environment of that
     /// one, which is judged in its turn.
     fn is_overlaid(&self, reader: &mut Reader<'_>, at: usize, body: usize) -> bool {
-        let mut next = reader.symbol(at);
-        while let Some(symbol) = next.filter(|symbol| symbol.end < body) {
-            if self.lead(reader, symbol.end).is_some() {
-                return true;
-            }
-            next = reader.symbol(symbol.end);
-        }
-        false
+        (at + 1..body).any(|start| self.lead(reader, start).is_some())
     }
 
     fn weigh(&self, reader: &mut Reader<'_>, body: &Run) -> Verdict {

@@ -97,6 +97,19 @@ fn finds_keys_beside_each_other_and_glued_to_words() {
 }
 
 #[test]
+fn finds_a_key_behind_what_could_be_an_escape() {
+    let prefix = Prefix::new("4app").unwrap();
+    let format = KeyFormat::builder().prefix(prefix).build().unwrap();
+    let (key, shown) = (
+        format!("4app_live_{BODY}"),
+        "4app_live_0123456789AB[redacted]",
+    );
+    let text = format!("%{key}%{key}%25{key}");
+    let expected = format!("%{shown}%{shown}%25{shown}");
+    assert_eq!(Redactor::new(&format).redact(&text), expected);
+}
+
+#[test]
 fn finds_a_key_whose_environment_looks_like_a_body() {
     let key = format!("pm_staging000000001_{BODY}");
     let shown = "pm_staging000000001_0123456789AB[redacted]";

@@ -103,8 +103,8 @@ fn no_more_is_held_back_than_said() {
     let text = thrice(&format!("{lead}{}{lead}", "0".repeat(rules::MAX_BODY - 1)));
     let mut writer = Redactor::new(&format).writer(io::sink());
     let mut most = 0;
-    for byte in text.as_bytes() {
-        writer.write_all(&[*byte]).unwrap();
+    for piece in text.as_bytes().chunks(5) {
+        writer.write_all(piece).unwrap();
         most = most.max(writer.held.len());
     }
     assert!(most <= 234 * symbol::MAX_LEN, "{most}");
