@@ -1,6 +1,8 @@
 //! Whatever stands around a key, however it is encoded and cut up: no piece of its secret is left, and nothing else is touched.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 

@@ -2,7 +2,9 @@
 
 #![allow(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 

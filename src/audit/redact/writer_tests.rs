@@ -26,7 +26,7 @@ struct Grudging {
 impl Write for Grudging {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.calls += 1;
-        if self.calls % 3 == 0 {
+        if self.calls.is_multiple_of(3) {
             return Err(ErrorKind::WouldBlock.into());
         }
         let taken = bytes.len().min(5);
@@ -123,7 +123,7 @@ fn a_line_of_any_kind_is_not_held_back() {
         "%",
         "%5",
         &key,
-        &key[..40],
+        key.split_at(40).0,
     ] {
         let mut writer = redactor().writer(Vec::new());
         writeln!(writer, "{line}").unwrap();
