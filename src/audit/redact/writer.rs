@@ -19,6 +19,22 @@ use super::{MARK, Redactor};
 ///
 /// Bytes go through as they are, valid UTF-8 or not. Writes without anything to redact or hold back reach the inner writer
 /// whole and uncopied.
+///
+/// ```
+/// use std::io::Write;
+///
+/// use keyward::audit::Redactor;
+/// use keyward::key::KeyFormat;
+///
+/// let mut log = Vec::new();
+/// let mut writer = Redactor::new(&KeyFormat::default()).writer(&mut log);
+/// write!(writer, "pm_test_01234567")?;
+/// writer.flush()?;
+/// writeln!(writer, "89ABCDEFGHIJ, cut off")?;
+/// drop(writer);
+/// assert_eq!(log, b"pm_test_0123456789AB[redacted], cut off\n");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct RedactingWriter<W: Write> {
     redactor: Redactor,
     inner: W,
