@@ -105,11 +105,32 @@ impl Scan<'_, '_> {
     /// Judges the places from which a prefix may reach to this percent sign, its first; the farthest comes first.
     fn judge_percent(&mut self, at: usize) -> Option<Found> {
         let back = (self.needle().len() - 1).min(at - self.done);
-        let found = self.judge_ends(at, back, at);
+        let found = if self.is_other_escape(at) {
+            None
+        } else {
+            self.judge_ends(at, back, at)
+        };
         if found.is_none() {
             self.done = at + 1;
         }
         found
+    }
+
+    /// Tells at a glance of most percent signs that they are no part of a prefix.
+    fn is_other_escape(&self, at: usize) -> bool {
+        let Some(&[high, low]) = self.text.get(at + 1..at + 3) else {
+            return false;
+        };
+        if high == b'%' || low == b'%' {
+            return false;
+        }
+        let digit = |byte| char::from(byte).to_digit(16);
+        let (Some(high), Some(low)) = (digit(high), digit(low)) else {
+            return true;
+        };
+        let value = high << 4 | low;
+        let is = |byte: &u8| u32::from(*byte) == value;
+        !is(&b'%') && !self.needle().iter().any(is)
     }
 
     /// Judges a prefix that the end of the text may have cut off.
