@@ -46,8 +46,13 @@ impl<'t> Reader<'t> {
     }
 
     /// Reads the character that begins here. What is no valid escape stands for itself.
+    #[inline]
     pub(super) fn symbol(&mut self, at: usize) -> Option<Symbol> {
-        self.decode(at, LAYERS)
+        match self.text.get(at) {
+            // Nearly all are plain, and this much is worth inlining.
+            Some(&byte) if byte != b'%' => Some(Symbol { byte, end: at + 1 }),
+            _ => self.decode(at, LAYERS),
+        }
     }
 
     /// Reads a letter or digit of a key.
