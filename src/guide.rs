@@ -41,6 +41,11 @@ pub mod deployment {}
 #[doc = include_str!("../docs/audit.md")]
 pub mod audit {}
 
+/// Rules for secret scanners, and keys taken out of logs.
+///
+#[doc = include_str!("../docs/secret-scanning.md")]
+pub mod secret_scanning {}
+
 /// Layers, statuses, headers, proxies.
 ///
 #[cfg(all(feature = "axum", feature = "sqlite"))]

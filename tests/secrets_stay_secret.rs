@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use common::*;
 use keyward::access::Target;
+use keyward::audit::Redactor;
 use keyward::hash::{DigestText, HashInput, HashPool, ProofMemory};
 use keyward::key::{KeyFormat, PresentedSecret, Thumbprint};
 use keyward::random::OsRandom;
@@ -329,4 +330,67 @@ async fn a_stored_record_holds_digests_and_no_secret() {
     let stored = serde_json::to_string(&rig.record(&issued.record().id).await).unwrap();
     assert!(stored.contains("digest"));
     canaries.assert_absent(&stored);
+}
+
+/// An application that logs what it should not, in all the ways it can.
+fn log_carelessly(key: &str) {
+    #[derive(Debug)]
+    struct Request<'k> {
+        _key: &'k str,
+    }
+    let encoded: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    tracing::info!("the key is {key}, {key}{key}");
+    tracing::info!(key, authorization = format!("Bearer {key}"), "fields");
+    tracing::warn!(request = ?Request { _key: key }, "structured");
+    tracing::info!(body = %serde_json::json!({ "key": key, "nested": format!("{{\"key\":\"{key}\"}}") }));
+    tracing::info!(
+        url = format!("/v1?key={encoded}&next=%2Fv1%3Fkey%3D{key}"),
+        "encoded"
+    );
+    tracing::error!("cut off: {}", &key[..50]);
+    tracing::error!("é{key}\n{key}é");
+    let span = tracing::info_span!("request", key);
+    span.in_scope(|| tracing::info!("inside"));
+}
+
+#[test]
+fn what_an_application_logs_carelessly_does_not_show() {
+    let format = KeyFormat::default();
+    let key = format.generate(&OsRandom::new()).unwrap();
+    let mut canaries = Canaries::default();
+    canaries.add("secret", &secret_of(key.plaintext().expose()));
+    let redactor = Redactor::new(&format);
+    let (plain, json, bare) = (Log::default(), Log::default(), Log::default());
+    let (to_plain, to_json, to_bare) = (plain.clone(), json.clone(), bare.clone());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(redactor.writers(move || to_plain.clone()))
+        .finish();
+    let json_subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_writer(redactor.writers(move || to_json.clone()))
+        .finish();
+    let bare_subscriber = tracing_subscriber::fmt()
+        .with_writer(move || to_bare.clone())
+        .finish();
+    let careless = || log_carelessly(key.plaintext().expose());
+    tracing::subscriber::with_default(subscriber, careless);
+    tracing::subscriber::with_default(json_subscriber, careless);
+    tracing::subscriber::with_default(bare_subscriber, careless);
+    let id = key.id();
+    for log in [plain.text(), json.text()] {
+        canaries.assert_absent(&log);
+        assert!(
+            log.matches(&format!("{id}[redacted]")).count() >= 12,
+            "{log}"
+        );
+    }
+    for line in json.text().lines() {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok(),
+            "{line}"
+        );
+    }
+    // Without it everything would show.
+    let leak = bare.text();
+    assert!(std::panic::catch_unwind(|| canaries.assert_absent(&leak)).is_err());
 }

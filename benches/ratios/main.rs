@@ -26,6 +26,7 @@ mod limiter;
 mod measure;
 mod postgres;
 mod reads;
+mod redact;
 mod redis;
 mod revocation;
 #[path = "../../tests/servers/mod.rs"]
@@ -41,7 +42,7 @@ fn main() {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     println!("name\tours\treference\tratio\ttarget\tverdict");
-    let parts: [(&str, fn()); 9] = [
+    let parts: [(&str, fn()); 10] = [
         ("hot_path", hot_path::run),
         ("first_use", first_use::run),
         ("limiter", limiter::run),
@@ -50,6 +51,7 @@ fn main() {
         ("postgres", postgres::run),
         ("redis", redis::run),
         ("revocation", revocation::run),
+        ("redact", redact::run),
         ("flood", flood::run),
     ];
     for (name, run) in parts {

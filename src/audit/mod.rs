@@ -4,6 +4,8 @@
 //! writes them in batches to an [`AuditSink`]. Life-cycle events are in the sink before [`AuditRecorder::record`]
 //! returns; events of requests go through a bounded queue and never hold up a request.
 //!
+//! A [`Redactor`] takes keys out of any text, such as all that an application logs.
+//!
 //! Fields, file format and guarantees are described in `docs/audit.md`.
 //!
 //! ```
@@ -28,6 +30,7 @@ mod fan_out;
 mod json_lines;
 mod memory;
 mod recorder;
+mod redact;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "tracing")]
@@ -52,6 +55,7 @@ pub use self::memory::MemorySink;
 pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
+pub use self::redact::{RedactingWriter, Redactor};
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]

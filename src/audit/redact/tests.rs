@@ -1,0 +1,189 @@
+use super::*;
+use crate::key::{KeyStyle, Prefix};
+
+const BODY: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs1rA0BT";
+const SHOWN: &str = "pm_live_0123456789AB[redacted]";
+
+fn redactor() -> Redactor {
+    Redactor::new(&KeyFormat::default())
+}
+
+fn both_styles() -> Redactor {
+    let format = KeyFormat::builder().also_accept(KeyStyle::Compact);
+    Redactor::new(&format.build().unwrap())
+}
+
+fn compact_only() -> Redactor {
+    let format = KeyFormat::builder().style(KeyStyle::Compact);
+    Redactor::new(&format.build().unwrap())
+}
+
+fn body(len: usize) -> String {
+    BODY.chars().cycle().take(len).collect()
+}
+
+fn redacted(text: &str) -> String {
+    redactor().redact(text).into_owned()
+}
+
+fn encode(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+#[test]
+fn shows_the_id_of_every_shape_of_key() {
+    let key = |len| format!("pm_live_{}", body(len));
+    for (redactor, len, id) in [
+        (redactor(), 61, 12),
+        (redactor(), 67, 12),
+        (redactor(), 32, 12),
+        (redactor(), 60, 12),
+        (redactor(), 90, 12),
+        (both_styles(), 61, 12),
+        (both_styles(), 67, 12),
+        (both_styles(), 32, 8),
+        (both_styles(), 60, 8),
+        (compact_only(), 32, 8),
+        (compact_only(), 61, 8),
+    ] {
+        let expected = format!("pm_live_{}[redacted]", body(id));
+        assert_eq!(redactor.redact(&key(len)), expected, "{len}");
+    }
+}
+
+#[test]
+fn finds_keys_of_any_environment_and_of_no_other_prefix() {
+    for environment in ["live", "test", "e", "a234567890123456"] {
+        let key = format!("pm_{environment}_{BODY}");
+        let expected = format!("pm_{environment}_0123456789AB[redacted]");
+        assert_eq!(redacted(&key), expected);
+    }
+    for other in [
+        "pn_live_",
+        "pm_a2345678901234567_",
+        "pm__",
+        "pm_live",
+        "PM_live_",
+    ] {
+        let text = format!("{other}{BODY}");
+        assert_eq!(redacted(&text), text);
+    }
+}
+
+#[test]
+fn finds_keys_beside_each_other_and_glued_to_words() {
+    let key = format!("pm_live_{BODY}");
+    assert_eq!(redacted(&format!("{key}{key}")), SHOWN.repeat(2));
+    assert_eq!(
+        redacted(&format!("{key}_{key}")),
+        format!("{SHOWN}_{SHOWN}")
+    );
+    assert_eq!(
+        redacted(&format!("pm_live_{key}")),
+        format!("pm_live_{SHOWN}")
+    );
+    assert_eq!(redacted(&format!("pm_pm_{key}")), format!("pm_pm_{SHOWN}"));
+    assert_eq!(redacted(&format!("nkey{key}")), format!("nkey{SHOWN}"));
+    assert_eq!(redacted(&format!("pm{key}é")), format!("pm{SHOWN}é"));
+    let far = format!("pm_live_{}{key}", body(133));
+    assert_eq!(redacted(&far), SHOWN.repeat(2));
+    let prefix = Prefix::new("acme_acme").unwrap();
+    let format = KeyFormat::builder().prefix(prefix).build().unwrap();
+    let twice = format!("acme_acme_live_{BODY}").repeat(2);
+    assert_eq!(
+        Redactor::new(&format).redact(&twice),
+        "acme_acme_live_0123456789AB[redacted]".repeat(2)
+    );
+}
+
+#[test]
+fn finds_a_key_behind_what_could_be_an_escape() {
+    let prefix = Prefix::new("4app").unwrap();
+    let format = KeyFormat::builder().prefix(prefix).build().unwrap();
+    let (key, shown) = (
+        format!("4app_live_{BODY}"),
+        "4app_live_0123456789AB[redacted]",
+    );
+    let text = format!("%{key}%{key}%25{key}");
+    let expected = format!("%{shown}%{shown}%25{shown}");
+    assert_eq!(Redactor::new(&format).redact(&text), expected);
+}
+
+#[test]
+fn finds_a_key_whose_environment_looks_like_a_body() {
+    let key = format!("pm_staging000000001_{BODY}");
+    let shown = "pm_staging000000001_0123456789AB[redacted]";
+    for before in ["pm_n", "pm_live_pm_n", "%70m%5fn"] {
+        assert_eq!(
+            redacted(&format!("{before}{key}")),
+            format!("{before}{shown}")
+        );
+    }
+}
+
+#[test]
+fn finds_encoded_keys() {
+    let key = format!("pm_live_{BODY}");
+    let once = encode(&key);
+    let shown = format!("{}[redacted]", encode("pm_live_0123456789AB"));
+    assert_eq!(redacted(&once), shown);
+    assert_eq!(
+        redacted(&once.to_uppercase()),
+        shown.to_uppercase().replace("REDACTED", "redacted")
+    );
+    for layers in 1..=3 {
+        let text = (0..layers).fold(key.clone(), |text, _| encode(&text));
+        assert!(redacted(&text).ends_with("[redacted]"), "{layers}");
+    }
+    assert_eq!(
+        redacted(&format!("%2p%6D%5flive_{BODY}%20x")),
+        "%2p%6D%5flive_0123456789AB[redacted]%20x"
+    );
+}
+
+#[test]
+fn takes_what_is_cut_off_or_mistyped_for_a_key() {
+    assert_eq!(redacted("pm_live_0123456789ABC"), SHOWN);
+    assert_eq!(
+        redacted(&format!("pm_live_{}", "a".repeat(20))),
+        "pm_live_aaaaaaaaaaaa[redacted]"
+    );
+    for at in 1..60 {
+        let (before, after) = BODY.split_at(at);
+        let (_, after_wrong) = BODY.split_at(at + 1);
+        for text in [
+            format!("{before}-{after}"),
+            format!("{before}_{after_wrong}"),
+            format!("{before}%2B{after_wrong}"),
+        ] {
+            let shown = redacted(&format!("<pm_live_{text}>"));
+            assert!(shown.ends_with("[redacted]>"), "{at} {shown}");
+            assert!(shown.len() <= SHOWN.len() + 2, "{at} {shown}");
+        }
+    }
+}
+
+#[test]
+fn leaves_everything_else_alone() {
+    for text in [
+        "",
+        "pm",
+        "pm_",
+        "pm_live_",
+        "pm_live_0123456789AB",
+        "pm_live_…a1B2",
+        "pm_live_0123456789AB[redacted]",
+        "pm_live_configuration",
+        "pm_test_CONFIGURATION",
+        "npm_config_registry",
+        "rpm_limit_per_minute_and_address_and_owner_and_tenant",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "pm_live_6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "100% of %zz and %5",
+    ] {
+        assert!(
+            matches!(redactor().redact(text), Cow::Borrowed(same) if same == text),
+            "{text}"
+        );
+    }
+}
