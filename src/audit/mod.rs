@@ -29,6 +29,7 @@ mod event;
 mod fan_out;
 mod json_lines;
 mod memory;
+mod observer;
 mod recorder;
 mod redact;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -52,6 +53,7 @@ pub use self::json_lines::{
     LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
 };
 pub use self::memory::MemorySink;
+pub use self::observer::AuditObserver;
 pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };

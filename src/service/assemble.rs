@@ -12,7 +12,9 @@ use super::trail::Trail;
 use super::usage::UsageLog;
 use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
 use crate::access::NameError;
-use crate::audit::{AuditError, AuditRecorder, MemorySink};
+use crate::audit::{
+    AuditError, AuditObserver, AuditRecorder, AuditRecorderBuilder, AuditSink, MemorySink,
+};
 use crate::hash::{HashBuildError, HashPool, ProofMemory, SingleFlight};
 use crate::key::{FactError, KeyFormat, KeyFormatError};
 use crate::random::RandomError;
@@ -31,6 +33,9 @@ pub enum BuildError {
         /// How many can meet.
         count: usize,
     },
+    /// There are observers besides a recorder of the application's own, which they would have to be given to.
+    #[error("observers belong to the recorder that was given")]
+    Observers,
     /// The rotation age or the usage interval is zero.
     #[error("`{setting}` must not be zero")]
     Zero {
@@ -93,10 +98,9 @@ impl KeyServiceBuilder {
             (Some(budget), false) => Some(budget),
             (None, false) => Some(usual_budget()?),
         };
-        let recorder = match (self.recorder, self.sink) {
-            (Some(recorder), _) => recorder,
-            (None, Some(sink)) => AuditRecorder::builder(sink).start()?,
-            (None, None) => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)).start()?,
+        let recorder = match self.recorder {
+            Some(recorder) => recorder,
+            None => start_recorder(self.sink, self.observers)?,
         };
         let settings = Settings {
             strict: self.strict,
@@ -141,6 +145,9 @@ impl KeyServiceBuilder {
     }
 
     fn check(&self) -> Result<(), BuildError> {
+        if self.recorder.is_some() && !self.observers.is_empty() {
+            return Err(BuildError::Observers);
+        }
         for (setting, span) in [
             ("rotation_age", self.rotation_age),
             ("usage_interval", self.usage_interval),
@@ -151,6 +158,20 @@ impl KeyServiceBuilder {
         }
         Ok(())
     }
+}
+
+fn start_recorder(
+    sink: Option<Arc<dyn AuditSink>>,
+    observers: Vec<Arc<dyn AuditObserver>>,
+) -> Result<AuditRecorder, AuditError> {
+    let builder = match sink {
+        Some(sink) => AuditRecorder::builder(sink),
+        None => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)),
+    };
+    observers
+        .into_iter()
+        .fold(builder, AuditRecorderBuilder::observer)
+        .start()
 }
 
 /// A person who mistypes a key a few times is not held up; a script that guesses is, after a fraction of a second.

@@ -6,7 +6,7 @@ use super::gate::FailureBudget;
 use super::outage::OutageReporter;
 use super::{LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
-use crate::audit::{AuditRecorder, AuditSink};
+use crate::audit::{AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
 use crate::key::KeyFormat;
 use crate::random::{OsRandom, SecureRandom};
@@ -58,6 +58,7 @@ pub struct KeyServiceBuilder {
     pub(super) no_failure_budget: bool,
     pub(super) recorder: Option<AuditRecorder>,
     pub(super) sink: Option<Arc<dyn AuditSink>>,
+    pub(super) observers: Vec<Arc<dyn AuditObserver>>,
     pub(super) owners: Option<Arc<dyn OwnerStatus>>,
     pub(super) outages: OutageReporter,
     pub(super) clock: Arc<dyn Clock>,
@@ -84,6 +85,7 @@ impl KeyServiceBuilder {
             no_failure_budget: false,
             recorder: None,
             sink: None,
+            observers: Vec::new(),
             owners: None,
             outages: OutageReporter::default(),
             clock: Arc::new(SystemClock::new()),
@@ -155,6 +157,13 @@ impl KeyServiceBuilder {
     /// Sets a recorder with its own queue, overflow policy and sink, instead of [`KeyServiceBuilder::audit`].
     pub fn recorder(mut self, recorder: AuditRecorder) -> Self {
         self.recorder = Some(recorder);
+        self
+    }
+
+    /// Adds somebody who looks on while the trail is written, such as rules that raise alerts; nobody otherwise. With a
+    /// [recorder](Self::recorder) of your own, add it there.
+    pub fn observer(mut self, observer: impl AuditObserver) -> Self {
+        self.observers.push(Arc::new(observer));
         self
     }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::observers::Observers;
 use super::queue::Queue;
 use super::writer::{Pace, Writer};
 use super::{AuditRecorder, Overflow};
-use crate::audit::{AuditError, AuditSink};
+use crate::audit::{AuditError, AuditObserver, AuditSink};
 use crate::random::{OsRandom, SecureRandom};
 
 /// 8192 events: at 100 000 a second the writer may fall 80 ms behind, longer than a slow disk's sync, and full of
@@ -28,6 +29,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(50);
 #[must_use]
 pub struct AuditRecorderBuilder {
     sink: Arc<dyn AuditSink>,
+    observers: Vec<Arc<dyn AuditObserver>>,
     random: Arc<dyn SecureRandom>,
     overflow: Overflow,
     capacity: NonZeroUsize,
@@ -38,6 +40,7 @@ impl AuditRecorderBuilder {
     pub(super) fn new(sink: Arc<dyn AuditSink>) -> Self {
         Self {
             sink,
+            observers: Vec::new(),
             random: Arc::new(OsRandom::new()),
             overflow: Overflow::default(),
             capacity: CAPACITY,
@@ -94,6 +97,12 @@ impl AuditRecorderBuilder {
         self
     }
 
+    /// Adds somebody who looks on: see [`AuditObserver`]. Nobody otherwise.
+    pub fn observer(mut self, observer: impl AuditObserver) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
     /// Starts the writer as a task of the current tokio runtime, which must have its timer enabled.
     ///
     /// # Errors
@@ -105,7 +114,14 @@ impl AuditRecorderBuilder {
         // Half a full queue is worth a write even if that is no full batch.
         let batch = self.pace.batch.min(capacity.div_ceil(2));
         let queue = Arc::new(Queue::new(capacity, batch));
-        let writer = Writer::new(Arc::clone(&queue), self.sink, self.random, self.pace);
+        let observers = Observers::new(self.observers);
+        let writer = Writer::new(
+            Arc::clone(&queue),
+            self.sink,
+            observers,
+            self.random,
+            self.pace,
+        );
         let (ended, end) = tokio::sync::watch::channel(());
         runtime.spawn(async move {
             let _ended = ended;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod counters;
+mod observers;
 mod pending;
 mod queue;
 mod writer;
@@ -141,6 +142,14 @@ impl AuditRecorder {
                 Err(Refused::Full(back)) => pending = back,
             }
             room.await;
+        }
+    }
+
+    /// Shows the observers an event that is kept already, by whoever changed the key: it does not go to the sink. Counted as
+    /// dropped if there is no room.
+    pub fn observe(&self, event: AuditEvent) {
+        if !self.queue.push_kept(event) {
+            self.queue.count_dropped();
         }
     }
 

@@ -87,6 +87,8 @@ pub(super) enum Entry {
     Queued(Pending),
     /// Somebody waits until it is in the sink.
     Durable(Box<AuditEvent>, Answer),
+    /// It is kept elsewhere; the observers see it.
+    Kept(Box<AuditEvent>),
     /// Somebody waits until everything before it is in the sink.
     Flush(Answer),
 }

@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 use super::AuditCounters;
 use super::pending::{Answer, Entry, Pending};
 use crate::audit::AuditEvent;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// What stands between the callers and the one writer.
 ///
@@ -99,16 +99,41 @@ impl Queue {
         if state.waiting >= self.capacity {
             return Err(Refused::Full(pending));
         }
-        state.entries.push_back(Entry::Queued(pending));
-        state.waiting = state.waiting.saturating_add(1);
-        state.counters.queued = state.counters.queued.saturating_add(1);
-        state.counters.pending = state.counters.pending.saturating_add(1);
+        state.push_waiting(Entry::Queued(pending));
+        self.wake_for_a_batch(state);
+        Ok(())
+    }
+
+    fn wake_for_a_batch(&self, mut state: MutexGuard<'_, State>) {
         if state.entries.len() >= state.wake_at {
             state.wake_at = AWAKE;
             drop(state);
             self.work.notify_one();
         }
-        Ok(())
+    }
+
+    /// Adds an event that is kept elsewhere. `false` if closed or full.
+    pub(super) fn push_kept(&self, event: AuditEvent) -> bool {
+        let entry = Entry::Kept(Box::new(event));
+        let mut state = lock(&self.state);
+        if state.closed || state.waiting >= self.capacity {
+            return false;
+        }
+        state.push_waiting(entry);
+        self.wake_for_a_batch(state);
+        true
+    }
+
+    /// Counts events that the writer adds by itself.
+    pub(super) fn count_added(&self, events: u64) {
+        let counters = &mut lock(&self.state).counters;
+        counters.queued = counters.queued.saturating_add(events);
+        counters.pending = counters.pending.saturating_add(events);
+    }
+
+    pub(super) fn count_observer_panics(&self, panics: u64) {
+        let counters = &mut lock(&self.state).counters;
+        counters.observer_panics = counters.observer_panics.saturating_add(panics);
     }
 
     /// Adds an event that somebody waits for; there is always room. `false` if closed.
@@ -222,6 +247,13 @@ impl Queue {
 }
 
 impl State {
+    fn push_waiting(&mut self, entry: Entry) {
+        self.entries.push_back(entry);
+        self.waiting = self.waiting.saturating_add(1);
+        self.counters.queued = self.counters.queued.saturating_add(1);
+        self.counters.pending = self.counters.pending.saturating_add(1);
+    }
+
     fn push_urgent(&mut self, entry: Entry) {
         self.entries.push_back(entry);
         self.urgent = self.urgent.saturating_add(1);
@@ -246,7 +278,7 @@ impl State {
                     self.urgent = self.urgent.saturating_sub(1);
                     taken.push(entry);
                 }
-                entry @ Entry::Queued(_) => {
+                entry @ (Entry::Queued(_) | Entry::Kept(_)) => {
                     self.waiting = self.waiting.saturating_sub(1);
                     taken.push(entry);
                 }

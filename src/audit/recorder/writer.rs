@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::observers::Observers;
 use super::pending::{Answer, Entry};
 use super::queue::{Queue, Readiness, Settled, Work};
 use crate::audit::{AuditError, AuditEvent, AuditSink, EventId};
@@ -25,6 +26,7 @@ pub(super) struct Pace {
 pub(super) struct Writer {
     queue: Arc<Queue>,
     sink: Arc<dyn AuditSink>,
+    observers: Observers,
     random: Arc<dyn SecureRandom>,
     pace: Pace,
     /// Known once the sink has said where it stands.
@@ -36,6 +38,8 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 struct Batch {
     events: Vec<AuditEvent>,
+    /// Events that are kept elsewhere.
+    kept: Vec<AuditEvent>,
     answers: Vec<Answer>,
     /// Events whose closure panicked.
     broken: u64,
@@ -45,12 +49,14 @@ impl Writer {
     pub(super) fn new(
         queue: Arc<Queue>,
         sink: Arc<dyn AuditSink>,
+        observers: Observers,
         random: Arc<dyn SecureRandom>,
         pace: Pace,
     ) -> Self {
         Self {
             queue,
             sink,
+            observers,
             random,
             pace,
             last_sequence: None,
@@ -85,7 +91,21 @@ impl Writer {
         }
     }
 
+    /// Writes the batch, and then what the observers had to add to it.
     async fn write(&mut self, mut batch: Batch) {
+        let written = self.write_events(&mut batch).await;
+        let shown = self.observers.show(batch.seen(written.is_ok()));
+        batch.answer(&written);
+        self.queue.count_observer_panics(shown.panics);
+        if !shown.follow_up.is_empty() {
+            let mut added = Batch::added(shown.follow_up);
+            self.queue.count_added(added.len());
+            // Nobody waits for it, and a loss is counted.
+            drop(self.write_events(&mut added).await);
+        }
+    }
+
+    async fn write_events(&mut self, batch: &mut Batch) -> Result<(), AuditError> {
         let written = if batch.events.is_empty() {
             Ok(())
         } else {
@@ -94,7 +114,7 @@ impl Writer {
         let settled = batch.settle(written.is_ok());
         self.lost_since_flush = self.lost_since_flush.saturating_add(settled.lost);
         self.queue.settle(settled);
-        batch.answer(&written);
+        written
     }
 
     async fn write_or_retry(&mut self, events: &mut [AuditEvent]) -> Result<(), AuditError> {
@@ -185,24 +205,45 @@ impl Batch {
                 };
                 event
             }
+            Entry::Kept(event) => {
+                self.kept.push(*event);
+                return;
+            }
             Entry::Flush(_) => return,
         };
         event.set_sequence(None);
         self.events.push(event);
     }
 
+    fn added(events: Vec<AuditEvent>) -> Self {
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+
+    fn len(&self) -> u64 {
+        count(self.events.len())
+    }
+
+    /// What observers may see: an operation whose event could not be written did not happen.
+    fn seen(&self, written: bool) -> impl Iterator<Item = &AuditEvent> {
+        let happened = move |event: &&AuditEvent| written || !event.kind().is_life_cycle();
+        self.events.iter().filter(happened).chain(&self.kept)
+    }
+
     fn settle(&self, written: bool) -> Settled {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let (all, durable) = (count(self.events.len()), count(self.answers.len()));
+        let (all, durable) = (self.len(), count(self.answers.len()));
+        let kept = count(self.kept.len());
         if written {
             return Settled {
-                written: all,
+                written: all.saturating_add(kept),
                 lost: self.broken,
                 failed: 0,
             };
         }
         Settled {
-            written: 0,
+            written: kept,
             lost: all.saturating_sub(durable).saturating_add(self.broken),
             failed: durable,
         }
@@ -214,6 +255,10 @@ impl Batch {
             let _ = answer.send(result.clone());
         }
     }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// Closes the queue when the task ends, however it ends, even if it never ran: nobody waits for a writer that is gone.
