@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `KEYWARD_ADDR` | `127.0.0.1:8080` | where to listen; port 0 takes a free one |
 //! | `KEYWARD_DB` | `keyward.sqlite` | the database, which several processes may share |
-//! | `KEYWARD_AUDIT` | beside the database, as `.audit.jsonl` | the audit trail; each process needs one of its own |
+//! | `KEYWARD_AUDIT` | beside the database, as `.audit.jsonl` | the audit trail; each process needs one of its own. `none` keeps no trail, to measure what it costs |
 //! | `KEYWARD_NEW_ADMIN` | `0` | `1` prints another admin key, when the last one is lost |
 //! | `RUST_LOG` | `info` | what is logged to standard error |
 #![allow(
@@ -22,10 +22,11 @@ mod policy;
 mod start;
 
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use keyward::audit::JsonLinesSink;
+use keyward::audit::{AuditSink, JsonLinesSink, MemorySink};
 use keyward::service::KeyService;
 use keyward::store::SqliteStore;
 use tokio::net::TcpListener;
@@ -54,8 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error>> {
     let store = SqliteStore::open(database).await;
     let store = store.map_err(at("cannot open the database", database.display()))?;
-    let sink = JsonLinesSink::open(trail).await;
-    let sink = sink.map_err(at("cannot open the audit trail", trail.display()))?;
+    let sink = trail_at(trail).await?;
     Ok(KeyService::builder(store)
         .policy(policy::roles()?)
         .limits(policy::limits()?)
@@ -63,4 +63,16 @@ async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error
         // Clients only hear "try later"; the operator must hear why.
         .report_outages(|operation, error| tracing::error!("{operation}: {}", with_causes(error)))
         .build()?)
+}
+
+async fn trail_at(path: &Path) -> Result<Box<dyn AuditSink>, Box<dyn Error>> {
+    if path.as_os_str() == "none" {
+        tracing::warn!("there is no audit trail");
+        return Ok(Box::new(MemorySink::bounded(NonZeroUsize::MIN)));
+    }
+    let sink = JsonLinesSink::open(path).await;
+    Ok(Box::new(sink.map_err(at(
+        "cannot open the audit trail",
+        path.display(),
+    ))?))
 }
