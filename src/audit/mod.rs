@@ -4,6 +4,8 @@
 //! writes them in batches to an [`AuditSink`]. Life-cycle events are in the sink before [`AuditRecorder::record`]
 //! returns; events of requests go through a bounded queue and never hold up a request.
 //!
+//! [`export`] turns events into OCSF and CSV.
+//!
 //! A [`Redactor`] takes keys out of any text, such as all that an application logs.
 //!
 //! Fields, file format and guarantees are described in `docs/audit.md`.
@@ -26,6 +28,7 @@
 
 mod error;
 mod event;
+pub mod export;
 mod fan_out;
 mod json_lines;
 mod memory;

@@ -1,4 +1,3 @@
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 use std::borrow::Cow;
 use std::io;
 
@@ -38,7 +37,6 @@ pub(in crate::audit) fn write_json(
 }
 
 /// Returns the text as it would stand between the quotes of a JSON string, so that it cannot leave its line.
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
 pub(in crate::audit) fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| !is_escaped(c) && !matches!(c, '"' | '\\');
     if text.chars().all(plain) {

@@ -21,9 +21,7 @@ pub use self::actor::ActorRef;
 pub use self::detail::Detail;
 pub use self::id::{EventId, InvalidEventId};
 pub use self::kind::{AuditKind, UnknownKind};
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "tracing"))]
-pub(super) use self::line::escape;
-pub(super) use self::line::write_json;
+pub(super) use self::line::{escape, write_json};
 pub use self::text::Text;
 pub(super) use self::wire::rfc3339;
 

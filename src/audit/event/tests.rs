@@ -157,7 +157,6 @@ fn escapes_what_could_leave_the_line_and_nothing_else() {
     assert_eq!(back.user_agent(), Some(hostile));
 }
 
-#[cfg(feature = "tracing")]
 #[test]
 fn escapes_a_bare_text_like_a_json_string() {
     assert_eq!(escape("plain ä"), "plain ä");
