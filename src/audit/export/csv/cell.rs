@@ -40,7 +40,8 @@ fn is_armed(text: &str) -> bool {
     if text.starts_with(['\'', '\t', '\r', '\n']) {
         return true;
     }
-    text.trim_start_matches(is_blank).starts_with(begins_formula)
+    text.trim_start_matches(is_blank)
+        .starts_with(begins_formula)
 }
 
 /// Blanks, and what shows as nothing: programs that open a table drop them.
@@ -71,7 +72,9 @@ mod tests {
 
     #[test]
     fn disarms_what_a_spreadsheet_would_compute() {
-        for sign in ["=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦", "﹢", "﹣", "﹫"] {
+        for sign in [
+            "=", "+", "-", "@", "＝", "＋", "－", "＠", "﹦", "﹢", "﹣", "﹫",
+        ] {
             let text = format!("{sign}cmd|' /C calc'!A0");
             assert_eq!(cell(&text), format!("\"'{text}\""));
         }

@@ -53,11 +53,7 @@ pub fn to_ocsf(event: &AuditEvent, product: &Product) -> Result<String, AuditErr
     String::from_utf8(line).map_err(|error| AuditError::backend("ocsf", error))
 }
 
-fn write_ocsf(
-    event: &AuditEvent,
-    product: &Product,
-    line: &mut Vec<u8>,
-) -> Result<(), AuditError> {
+fn write_ocsf(event: &AuditEvent, product: &Product, line: &mut Vec<u8>) -> Result<(), AuditError> {
     let record = Record::of(event, product);
     write_json(&record, line).map_err(|error| AuditError::backend("ocsf", error))
 }

@@ -95,8 +95,7 @@ impl<'a> Actor<'a> {
     /// Returns who acted. A key that acts on its own behalf stands for its owner.
     pub(super) fn of(event: &'a AuditEvent) -> Option<Self> {
         let actor = event.actor()?;
-        let itself = actor.kind() == "key" && Some(actor.id()) == event.key_id();
-        let user = if itself {
+        let user = if is_key_itself(actor, event) {
             User {
                 name: Some(actor.as_str()),
                 ..User::owner(event)
@@ -113,4 +112,15 @@ impl<'a> Actor<'a> {
             user: User::owner(event),
         })
     }
+}
+
+fn is_key_itself(actor: &ActorRef, event: &AuditEvent) -> bool {
+    actor.kind() == "key" && Some(actor.id()) == event.key_id()
+}
+
+/// Says whether the actor of a request is somebody else than the key and its owner, for whom there is then no room.
+pub(super) fn is_somebody_else(event: &AuditEvent) -> bool {
+    event
+        .actor()
+        .is_some_and(|actor| !is_key_itself(actor, event))
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::about::{About, comment_name};
 use super::class::{Class, Theme};
 use super::code::{Code, OTHER, status};
+use super::people::is_somebody_else;
 use super::scene::unknown_method;
 use super::verdict::Verdict;
 use super::{OCSF_VERSION, Product, millis};
@@ -67,6 +68,10 @@ struct Metadata<'a> {
 #[derive(Debug, Serialize)]
 struct Unmapped<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
@@ -113,7 +118,7 @@ impl<'a> Record<'a> {
             disposition: verdict.disposition.1,
             metadata: Metadata::of(event, product),
             about: About::of(theme, event, product),
-            unmapped: Unmapped::of(event),
+            unmapped: Unmapped::of(theme, event),
         }
     }
 }
@@ -158,9 +163,12 @@ impl<'a> Metadata<'a> {
 }
 
 impl<'a> Unmapped<'a> {
-    fn of(event: &'a AuditEvent) -> Option<Self> {
+    fn of(theme: Theme, event: &'a AuditEvent) -> Option<Self> {
         let omitted = event.details_omitted();
+        let crowded_out = theme == Theme::Request && is_somebody_else(event);
         let unmapped = Self {
+            key_id: event.key_id().filter(|_| crowded_out),
+            owner: event.owner().filter(|_| crowded_out),
             role: event.role(),
             method: unknown_method(event),
             duration_us: micros(event),
@@ -171,7 +179,9 @@ impl<'a> Unmapped<'a> {
     }
 
     fn is_needed(&self) -> bool {
-        self.role.is_some()
+        self.key_id.is_some()
+            || self.owner.is_some()
+            || self.role.is_some()
             || self.method.is_some()
             || self.duration_us.is_some()
             || self.details_omitted.is_some()

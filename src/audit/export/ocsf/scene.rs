@@ -103,9 +103,8 @@ impl<'a> HttpRequest<'a> {
             url: event.route().map(|path| Url { path }),
             user_agent: event.user_agent(),
         };
-        let set = request.http_method.is_some()
-            || request.url.is_some()
-            || request.user_agent.is_some();
+        let set =
+            request.http_method.is_some() || request.url.is_some() || request.user_agent.is_some();
         set.then_some(request)
     }
 }
