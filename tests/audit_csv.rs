@@ -6,43 +6,16 @@
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use keyward::audit::export::{CsvRecords, csv_header, to_csv};
 use keyward::audit::{ActorRef, AuditEvent, AuditKind, Outcome};
 use keyward::time::Timestamp;
 use serde_json::Value;
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod export_support;
 
+use export_support::csv::{column, python, text_of};
 use export_support::{bare, detail_texts, full, hostile, lines, texts};
-
-/// Reads CSV from the standard input and writes the rows as JSON. Nothing but the default dialect, and no help with
-/// line ends: the records come as they were written.
-const READER: &str = r#"
-import csv, io, json, sys
-csv.field_size_limit(1 << 24)
-text = sys.stdin.buffer.read().decode("utf-8")
-json.dump(list(csv.reader(io.StringIO(text, newline=""), strict=True)), sys.stdout)
-"#;
-
-/// The rows as Python finds them, with the header.
-fn python(csv: &[u8]) -> Vec<Vec<String>> {
-    let mut child = Command::new("python3")
-        .args(["-c", READER])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let csv = csv.to_vec();
-    let writer = std::thread::spawn(move || stdin.write_all(&csv).unwrap());
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    assert!(output.status.success());
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn written(events: &[AuditEvent]) -> Vec<u8> {
     let mut records = CsvRecords::new(Vec::new());
@@ -50,19 +23,6 @@ fn written(events: &[AuditEvent]) -> Vec<u8> {
         records.write(event).unwrap();
     }
     records.finish().unwrap()
-}
-
-/// The text that a cell was made of, as the page says to get it back.
-fn text_of(cell: &str) -> String {
-    let escaped = cell.strip_prefix('\'').unwrap_or(cell);
-    serde_json::from_str(&format!("\"{escaped}\"")).unwrap()
-}
-
-fn column(name: &str) -> usize {
-    csv_header()
-        .split(',')
-        .position(|column| column == name)
-        .unwrap()
 }
 
 fn hostile_events() -> Vec<AuditEvent> {

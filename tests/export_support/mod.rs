@@ -1,5 +1,8 @@
 //! Events with something in every field, and texts that would break out of it.
 
+pub(crate) mod csv;
+pub(crate) mod ocsf;
+
 use std::time::Duration;
 
 use keyward::audit::{ActorRef, AuditEvent, AuditKind, Detail, EventId, Outcome};
