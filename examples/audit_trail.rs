@@ -1,4 +1,4 @@
-//! Tamper evidence: a trail is written, a copy of it is changed, and both are verified.
+//! Tamper evidence: a trail is written, a copy of it is changed, and both are verified. Then it is exported.
 //!
 //! `cargo run --example audit_trail`
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use keyward::audit::export::{OcsfLines, Product, export_trail};
 use keyward::audit::{
     ActorRef, AuditEvent, AuditKind, AuditRecorder, JsonLinesSink, trail_files, verify_chain,
 };
@@ -32,6 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     std::fs::write(&copy, kept)?;
     println!("the copy without the line: {}", verdict(&copy)?);
+
+    println!("\nthe revocation as OCSF:\n{}", revocations(&path)?);
     Ok(())
 }
 
@@ -68,6 +71,18 @@ fn verdict(path: &Path) -> Result<String, Box<dyn Error>> {
     Ok(found)
 }
 
+/// Returns the revocations in the form that a security lake reads, one a line.
+fn revocations(path: &Path) -> Result<String, Box<dyn Error>> {
+    let product = Product::new("audit_trail example").with_version("1.0.0");
+    let mut lines = OcsfLines::new(Vec::new(), product);
+    let exported = export_trail(trail_files(path)?, |event| match event.kind() {
+        AuditKind::KeyRevoked => lines.write(event),
+        _ => Ok(()),
+    })?;
+    println!("{} events were read", exported.events);
+    Ok(String::from_utf8(lines.finish()?)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +111,16 @@ mod tests {
             verdict(&path).unwrap(),
             "line 3 of `copy.jsonl` does not follow: lines before it are missing"
         );
+    }
+
+    #[tokio::test]
+    async fn exports_the_revocation_and_who_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        record(&path).await.unwrap();
+        let lines = revocations(&path).unwrap();
+        assert_eq!(lines.lines().count(), 1);
+        let expected = r#""actor":{"user":{"name":"user:bob","uid":"bob","#;
+        assert!(lines.contains(expected), "{lines}");
     }
 }
