@@ -130,7 +130,7 @@ async fn a_line_that_is_no_event_is_named() {
             refused(&path, &with_second(&second)).0,
             2,
             "{}",
-            &second[..second.len().min(200)]
+            second.chars().take(200).collect::<String>()
         );
     }
     std::fs::write(&path, b"\xff\n").unwrap();

@@ -393,7 +393,7 @@ proptest! {
 
 proptest! {
     // Each case starts a Python.
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn any_events_in_a_csv_file(events in proptest::collection::vec(event(), 1..40)) {

@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyward::access::{AccessPolicy, CeilingError, Decision, Grant, Requirement};
+use keyward::audit::export::{CsvRecords, ExportError, Exported, OcsfLines, Product, TrailEvents};
 use keyward::audit::{
     AuditError, AuditEvent, AuditRecorder, AuditSink, ChainError, ChainReport, LineHash,
     MemorySink, Purged,
@@ -49,7 +50,7 @@ fn values_cross_threads_and_show_themselves() {
         RequestContext<'static>, ServiceCounters, AccessPolicy, Grant, Requirement, Decision,
         AuditEvent, AuditRecorder, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
         KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
-        MemoryStore, Timestamp,
+        MemoryStore, Timestamp, CsvRecords<Vec<u8>>, Exported, OcsfLines<Vec<u8>>, Product, TrailEvents,
     );
     all!(shows_itself:
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
@@ -107,7 +108,7 @@ fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
         StoreError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
-        CeilingError,
+        CeilingError, ExportError,
     );
 }
 
