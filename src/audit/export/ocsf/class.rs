@@ -108,8 +108,9 @@ impl Theme {
         let failed = event.outcome() == Outcome::Failure;
         match self {
             Self::Alert => severity::MEDIUM,
-            // An operation that was announced and not carried out; a key that must be considered known to others.
+            // It was announced, and not carried out.
             Self::Key(_) | Self::Trail(_) if failed => severity::MEDIUM,
+            // The key must be considered known to others.
             _ if event.kind() == AuditKind::KeyExposed => severity::MEDIUM,
             _ if failed => severity::LOW,
             _ => severity::INFORMATIONAL,
