@@ -65,6 +65,10 @@ pub use self::redact::{RedactingWriter, Redactor};
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]
 pub use self::sql::SqliteAuditSink;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::sql::Pen;
+#[cfg(feature = "postgres")]
+pub(crate) use self::sql::table_failed;
 #[cfg(feature = "tracing")]
 pub use self::tracing::{TARGET, TracingSink};
 

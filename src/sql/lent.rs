@@ -11,7 +11,7 @@ use super::{Dialect, Work};
 
 /// How long a connection has to give a sign of life: far longer than a healthy one takes, and short enough that a request
 /// can try some.
-const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 
 /// Whether a connection from the pool is asked for a sign of life first, which costs a trip.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -106,10 +106,13 @@ impl Dialect for Postgres {
 
     /// Codes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. By class: connection, resources,
     /// system. By themselves: serialisation failure, deadlock, lock not available, query cancelled (a statement timeout),
-    /// dropped database, and read-only transaction, which is what a primary says that has just become a replica.
+    /// a transaction that was idle for too long, dropped database, and read-only transaction, which is what a primary says
+    /// that has just become a replica.
     fn is_transient(code: &str) -> bool {
         const CLASSES: [&str; 3] = ["08", "53", "58"];
-        const CODES: [&str; 6] = ["40001", "40P01", "55P03", "57014", "57P04", "25006"];
+        const CODES: [&str; 7] = [
+            "40001", "40P01", "55P03", "57014", "25P03", "57P04", "25006",
+        ];
         CLASSES.iter().any(|class| code.starts_with(class))
             || CODES.contains(&code)
             || Self::is_lost(code)
@@ -128,7 +131,7 @@ mod tests {
     fn knows_which_codes_pass_with_time() {
         for code in [
             "08006", "53300", "57P01", "57P03", "57P05", "57014", "40001", "40P01", "25006",
-            "58030",
+            "25P03", "58030",
         ] {
             assert!(Postgres::is_transient(code), "{code}");
         }

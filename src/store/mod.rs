@@ -4,6 +4,7 @@
 //! code, one named test per rule.
 
 mod apply;
+mod audited;
 mod error;
 mod memory;
 mod query;
@@ -20,13 +21,14 @@ use async_trait::async_trait;
 #[cfg(feature = "vault")]
 pub use self::vault::{Swept, VaultStore};
 pub use apply::{apply_update, apply_usage};
+pub use audited::{AuditedError, AuditedStore};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use query::{Cursor, CursorError, InsertKey, ListKeys, Page, Usage, UsageFilter};
 #[cfg(feature = "sqlite")]
-pub use sql::{Durability, SqliteStore, SqliteStoreBuilder};
+pub use sql::{AuditedSqliteStore, Durability, SqliteStore, SqliteStoreBuilder};
 #[cfg(feature = "postgres")]
-pub use sql::{PostgresStore, PostgresStoreBuilder};
+pub use sql::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
 /// The version of sqlx whose pools the SQL stores take.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sqlx;

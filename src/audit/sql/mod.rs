@@ -2,6 +2,7 @@
 //!
 //! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
+mod beside;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
@@ -10,7 +11,10 @@ mod sink;
 mod sqlite;
 mod tables;
 
+pub(crate) use self::beside::Pen;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresAuditSink;
+#[cfg(feature = "postgres")]
+pub(crate) use self::sink::failed as table_failed;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteAuditSink;

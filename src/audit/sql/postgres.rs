@@ -4,12 +4,13 @@ use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
+use super::beside::EventTable;
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
-use crate::sql;
 use crate::sql::fault::is_lost;
+use crate::sql::{self, Work};
 
 /// Events in the table `keyward.audit` of a PostgreSQL database, which all processes of a fleet write to.
 ///
@@ -142,15 +143,44 @@ impl Errand<'_> {
     async fn run(&self, connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
         match *self {
             Self::Insert { recorder, columns } => {
-                let insert = columns.bind_to(sqlx::query(INSERT).bind(WRITING).bind(recorder));
-                insert.execute(connection).await.map(|_| None)
+                insert(connection, recorder, columns).await.map(|_| None)
             }
-            Self::Last { recorder } => {
-                let last = "SELECT max(sequence) FROM keyward.audit WHERE recorder = $1";
-                let last = sqlx::query_scalar(last).bind(recorder);
-                last.fetch_one(connection).await
-            }
+            Self::Last { recorder } => last(connection, recorder).await,
         }
+    }
+}
+
+async fn insert(
+    connection: &mut PgConnection,
+    recorder: &str,
+    columns: &Columns,
+) -> Result<u64, sqlx::Error> {
+    let insert = columns.bind_to(sqlx::query(INSERT).bind(WRITING).bind(recorder));
+    Ok(insert.execute(connection).await?.rows_affected())
+}
+
+async fn last(connection: &mut PgConnection, recorder: &str) -> Result<Option<i64>, sqlx::Error> {
+    let last = "SELECT max(sequence) FROM keyward.audit WHERE recorder = $1";
+    let last = sqlx::query_scalar(last).bind(recorder);
+    last.fetch_one(connection).await
+}
+
+impl EventTable for Postgres {
+    /// Two statements: one that began before it had the lock would not see what was written before that.
+    fn last<'c>(connection: &'c mut PgConnection, recorder: &'c str) -> Work<'c, Option<i64>> {
+        Box::pin(async move {
+            let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(WRITING);
+            lock.execute(&mut *connection).await?;
+            last(connection, recorder).await
+        })
+    }
+
+    fn insert<'c>(
+        connection: &'c mut PgConnection,
+        recorder: &'c str,
+        row: Row,
+    ) -> Work<'c, u64> {
+        Box::pin(async move { insert(connection, recorder, &Columns::of(vec![row])).await })
     }
 }
 

@@ -3,7 +3,7 @@ use crate::audit::{AuditError, AuditEvent, Outcome};
 
 /// An event as the values of a row. The columns beside `event` repeat what is looked for.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     pub(super) id: Option<String>,
     pub(super) sequence: Option<i64>,
     pub(super) time: i64,

@@ -33,6 +33,18 @@ pub(super) trait Table: Send + Sync + 'static {
     -> impl Future<Output = Result<Option<i64>, sqlx::Error>> + Send;
 }
 
+/// Returns a name that no other recorder has: the label, and a random number.
+pub(super) fn recorder_name(label: &str) -> Result<Arc<str>, AuditError> {
+    let mut random = [0; 8];
+    OsRandom::new().fill(&mut random)?;
+    let number = u64::from_be_bytes(random);
+    let label: String = label.chars().filter(|c| !c.is_control()).collect();
+    let label = label
+        .get(..label.floor_char_boundary(MAX_LABEL))
+        .unwrap_or_default();
+    Ok(format!("{label}/{number:016x}").into())
+}
+
 /// Writes to a [`Table`], one batch after the other.
 pub(super) struct Sink<T> {
     table: Arc<T>,
@@ -44,16 +56,9 @@ impl<T: Table> Sink<T> {
     /// Gives the sink a name that no other has: sequences count the events of one recorder, and two processes of one name
     /// would count the same numbers.
     pub(super) fn new(table: T, label: &str) -> Result<Self, AuditError> {
-        let mut random = [0; 8];
-        OsRandom::new().fill(&mut random)?;
-        let number = u64::from_be_bytes(random);
-        let label: String = label.chars().filter(|c| !c.is_control()).collect();
-        let label = label
-            .get(..label.floor_char_boundary(MAX_LABEL))
-            .unwrap_or_default();
         Ok(Self {
             table: Arc::new(table),
-            recorder: format!("{label}/{number:016x}").into(),
+            recorder: recorder_name(label)?,
             turn: Arc::default(),
         })
     }
@@ -76,7 +81,7 @@ impl<T: Table> Sink<T> {
             written
         });
         let written = writing.await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        written.map_err(failed::<T>)
+        written.map_err(failed::<T::Engine>)
     }
 
     /// Waits for the batch under way; what was written is as safe as the database keeps it.
@@ -86,7 +91,7 @@ impl<T: Table> Sink<T> {
 
     pub(super) async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
         let last = within(self.table.last(&self.recorder)).await;
-        Ok(last.map_err(failed::<T>)?.map(i64::cast_unsigned))
+        Ok(last.map_err(failed::<T::Engine>)?.map(i64::cast_unsigned))
     }
 }
 
@@ -95,8 +100,8 @@ async fn within<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result
     done.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-fn failed<T: Table>(error: sqlx::Error) -> AuditError {
-    fault::<T::Engine>(Fault::of::<T::Engine>(error))
+pub(crate) fn failed<D: Dialect>(error: sqlx::Error) -> AuditError {
+    fault::<D>(Fault::of::<D>(error))
 }
 
 pub(super) fn fault<D: Dialect>(fault: Fault) -> AuditError {

@@ -2,14 +2,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteSynchronous;
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
+use super::beside::EventTable;
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
 use crate::sql::open::{self, FileSettings};
-use crate::sql::{self, Dialect as _};
+use crate::sql::{self, Dialect as _, Work};
 
 /// Events in the table `keyward_audit` of a SQLite database.
 ///
@@ -92,29 +93,53 @@ impl Table for Pool {
     async fn insert(&self, recorder: &str, rows: Vec<Row>) -> Result<(), sqlx::Error> {
         let mut batch = self.0.begin_with(Sqlite::BEGIN).await?;
         for row in rows {
-            let insert = sqlx::query(INSERT)
-                .bind(recorder)
-                .bind(row.id)
-                .bind(row.sequence)
-                .bind(row.time)
-                .bind(row.kind)
-                .bind(row.outcome)
-                .bind(row.actor)
-                .bind(row.key_id)
-                .bind(row.owner)
-                .bind(row.tenant)
-                .bind(row.event);
-            insert.execute(&mut *batch).await?;
+            insert(&mut batch, recorder, row).await?;
         }
         batch.commit().await
     }
 
     async fn last(&self, recorder: &str) -> Result<Option<i64>, sqlx::Error> {
-        let last = "SELECT max(sequence) FROM keyward_audit WHERE recorder = $1";
-        sqlx::query_scalar(last)
+        sqlx::query_scalar(LAST)
             .bind(recorder)
             .fetch_one(&self.0)
             .await
+    }
+}
+
+const LAST: &str = "SELECT max(sequence) FROM keyward_audit WHERE recorder = $1";
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    recorder: &str,
+    row: Row,
+) -> Result<u64, sqlx::Error> {
+    let insert = sqlx::query(INSERT)
+        .bind(recorder)
+        .bind(row.id)
+        .bind(row.sequence)
+        .bind(row.time)
+        .bind(row.kind)
+        .bind(row.outcome)
+        .bind(row.actor)
+        .bind(row.key_id)
+        .bind(row.owner)
+        .bind(row.tenant)
+        .bind(row.event);
+    Ok(insert.execute(connection).await?.rows_affected())
+}
+
+/// Whoever is in a transaction that writes has the only turn there is.
+impl EventTable for Sqlite {
+    fn last<'c>(connection: &'c mut SqliteConnection, recorder: &'c str) -> Work<'c, Option<i64>> {
+        Box::pin(sqlx::query_scalar(LAST).bind(recorder).fetch_one(connection))
+    }
+
+    fn insert<'c>(
+        connection: &'c mut SqliteConnection,
+        recorder: &'c str,
+        row: Row,
+    ) -> Work<'c, u64> {
+        Box::pin(insert(connection, recorder, row))
     }
 }
 

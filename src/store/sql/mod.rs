@@ -4,6 +4,7 @@
 //! how reads travel together, and the [`KeyStore`](super::KeyStore) implementation over them. What differs between
 //! engines is a [`Dialect`](crate::sql::Dialect), the table definitions, and how a store is opened.
 
+mod audited;
 mod bind;
 mod error;
 #[cfg(feature = "postgres")]
@@ -17,6 +18,6 @@ mod store;
 mod tables;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresStore, PostgresStoreBuilder};
+pub use postgres::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
+pub use sqlite::{AuditedSqliteStore, Durability, SqliteStore, SqliteStoreBuilder};

@@ -189,8 +189,37 @@ macro_rules! sql_key_store {
                     Ok(done.await?.rows_affected() > 0)
                 }
 
+                /// Writes a row if there are fewer than the owner's limit, if there is one.
+                pub(super) fn insert_query(insert: &InsertKey) -> Result<Query, StoreError> {
+                    let record = &insert.record;
+                    let texts = bind::Texts::of(record)?;
+                    Ok(match insert.owner_limit {
+                        None => bind::bind_record(sqlx::query(STATEMENTS.insert), record, &texts),
+                        Some(limit) => {
+                            let query = sqlx::query(STATEMENTS.insert_within_limit);
+                            bind::bind_record(query, record, &texts).number(limit.into())
+                        }
+                    })
+                }
+
+                /// Changes a row if it still has the record's revision.
+                pub(super) fn update_query(record: &KeyRecord) -> Result<Query, StoreError> {
+                    let texts = bind::Texts::of(record)?;
+                    let query = sqlx::query(STATEMENTS.update);
+                    let query =
+                        bind::bind_changeable(query, record, &texts, record.revision.next());
+                    Ok(query.text(record.id.as_str()).revision(record.revision))
+                }
+
+                /// Removes a row if it still has this revision.
+                pub(super) fn delete_query(id: &KeyId, expected: Revision) -> Query {
+                    sqlx::query(STATEMENTS.delete)
+                        .text(id.as_str())
+                        .revision(expected)
+                }
+
                 /// Says why a conditional write found nothing to write.
-                async fn refusal(&self, id: &KeyId) -> Result<StoreError, StoreError> {
+                pub(super) async fn refusal(&self, id: &KeyId) -> Result<StoreError, StoreError> {
                     let query = sqlx::query(STATEMENTS.exists).text(id.as_str());
                     let known = self.using(|connection| Box::pin(query.fetch_optional(connection)));
                     Ok(match known.await.map_err(failed::<$engine>)? {
@@ -207,17 +236,12 @@ macro_rules! sql_key_store {
                 }
 
                 async fn insert(&self, insert: InsertKey) -> Result<(), StoreError> {
-                    let record = &insert.record;
-                    let texts = bind::Texts::of(record)?;
+                    let query = Self::insert_query(&insert)?;
                     let Some(limit) = insert.owner_limit else {
-                        let query =
-                            bind::bind_record(sqlx::query(STATEMENTS.insert), record, &texts);
                         let done = self.change(query).await;
                         return done.map(|_| ()).map_err(insert_failed::<$engine>);
                     };
-                    let query = sqlx::query(STATEMENTS.insert_within_limit);
-                    let query = bind::bind_record(query, record, &texts).number(limit.into());
-                    match self.insert_within(query, &record.owner).await {
+                    match self.insert_within(query, &insert.record.owner).await {
                         Ok(true) => Ok(()),
                         Ok(false) => Err(StoreError::OwnerLimit { limit }),
                         Err(error) => Err(insert_failed::<$engine>(error)),
@@ -229,14 +253,9 @@ macro_rules! sql_key_store {
                 }
 
                 async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
-                    let next = record.revision.next();
-                    let texts = bind::Texts::of(record)?;
-                    let query = sqlx::query(STATEMENTS.update);
-                    let query = bind::bind_changeable(query, record, &texts, next)
-                        .text(record.id.as_str())
-                        .revision(record.revision);
+                    let query = Self::update_query(record)?;
                     if self.change(query).await.map_err(failed::<$engine>)? {
-                        Ok(next)
+                        Ok(record.revision.next())
                     } else {
                         Err(self.refusal(&record.id).await?)
                     }
@@ -264,9 +283,7 @@ macro_rules! sql_key_store {
                 }
 
                 async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {
-                    let query = sqlx::query(STATEMENTS.delete)
-                        .text(id.as_str())
-                        .revision(expected);
+                    let query = Self::delete_query(id, expected);
                     if self.change(query).await.map_err(failed::<$engine>)? {
                         Ok(())
                     } else {

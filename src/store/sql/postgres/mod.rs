@@ -1,3 +1,4 @@
+mod audited;
 mod builder;
 
 use std::fmt;
@@ -7,11 +8,13 @@ use std::time::Duration;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, PgPool, Postgres};
 
+pub use audited::AuditedPostgresStore;
 pub use builder::PostgresStoreBuilder;
 
 use super::reads::Reads;
 use super::store::sql_key_store;
 use super::{error, statements, tables};
+use crate::audit::AuditError;
 use crate::hash::sha256;
 use crate::key::{KeyId, OwnerId};
 use crate::sql::{self, Dialect as _};
@@ -98,6 +101,19 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let migrated = sql::postgres::migrate(&self.pool, tables::POSTGRES).await;
         migrated.map_err(error::fault::<Postgres>)
+    }
+
+    /// Puts the audit trail beside the keys, in the table `keyward.audit` of the same database, and returns the store that
+    /// writes changes and their events together. Brings that table up to date, as [`PostgresStore::migrate`] does for keys.
+    ///
+    /// The label says which process wrote an event: a host's name, say; of more than 64 bytes the first count.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresAuditSink::migrate`](crate::audit::PostgresAuditSink::migrate); [`AuditError::Random`] when no name
+    /// could be drawn.
+    pub async fn with_audit(self, label: &str) -> Result<AuditedPostgresStore, AuditError> {
+        AuditedPostgresStore::new(self, label).await
     }
 
     /// Returns the pool, for the application's own tables in the same database.

@@ -1,3 +1,4 @@
+mod audited;
 mod builder;
 
 use std::fmt;
@@ -9,12 +10,14 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Sqlite, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use audited::AuditedSqliteStore;
 pub use builder::{Durability, SqliteStoreBuilder};
 
 use super::bind::Bind as _;
 use super::reads::Reads;
 use super::store::sql_key_store;
 use super::{error, statements, tables};
+use crate::audit::AuditError;
 use crate::key::{KeyId, OwnerId};
 use crate::sql::{self, Dialect as _};
 use crate::store::{StoreError, Usage};
@@ -103,6 +106,19 @@ impl SqliteStore {
         let _turn = self.turn().await.map_err(error::failed::<Sqlite>)?;
         let migrated = sql::sqlite::migrate(&self.pool, tables::SQLITE).await;
         migrated.map_err(error::fault::<Sqlite>)
+    }
+
+    /// Puts the audit trail beside the keys, in the table `keyward_audit` of the same database, and returns the store that
+    /// writes changes and their events together. Brings that table up to date, as [`SqliteStore::migrate`] does for keys.
+    ///
+    /// The label says which process wrote an event; of more than 64 bytes the first count.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteAuditSink::migrate`](crate::audit::SqliteAuditSink::migrate); [`AuditError::Random`] when no name could
+    /// be drawn.
+    pub async fn with_audit(self, label: &str) -> Result<AuditedSqliteStore, AuditError> {
+        AuditedSqliteStore::new(self, label).await
     }
 
     /// Returns the pool, for the application's own tables in the same database.
