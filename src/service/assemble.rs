@@ -36,6 +36,9 @@ pub enum BuildError {
     /// There are observers besides a recorder of the application's own, which they would have to be given to.
     #[error("observers belong to the recorder that was given")]
     Observers,
+    /// There is a sink besides that of a store which keeps the trail itself: part of the trail would lie elsewhere.
+    #[error("the store keeps the audit trail; another sink was given")]
+    TwoTrails,
     /// The rotation age or the usage interval is zero.
     #[error("`{setting}` must not be zero")]
     Zero {
@@ -100,7 +103,10 @@ impl KeyServiceBuilder {
         };
         let recorder = match self.recorder {
             Some(recorder) => recorder,
-            None => start_recorder(self.sink, self.observers)?,
+            None => {
+                let own = self.together.as_ref().map(|store| store.sink());
+                start_recorder(own.or(self.sink), self.observers)?
+            }
         };
         let settings = Settings {
             strict: self.strict,
@@ -111,6 +117,7 @@ impl KeyServiceBuilder {
         let (alive, gone) = oneshot::channel();
         let service = KeyService::start(Inner {
             store: self.store,
+            together: self.together,
             format: self
                 .format
                 .map_or_else(|| KeyFormat::builder().build(), Ok)?,
@@ -147,6 +154,9 @@ impl KeyServiceBuilder {
     fn check(&self) -> Result<(), BuildError> {
         if self.recorder.is_some() && !self.observers.is_empty() {
             return Err(BuildError::Observers);
+        }
+        if self.together.is_some() && self.sink.is_some() {
+            return Err(BuildError::TwoTrails);
         }
         for (setting, span) in [
             ("rotation_age", self.rotation_age),

@@ -11,7 +11,7 @@ use crate::hash::{HashPool, Hashing};
 use crate::key::KeyFormat;
 use crate::random::{OsRandom, SecureRandom};
 use crate::rate_limit::RateLimiter;
-use crate::store::KeyStore;
+use crate::store::{AuditedStore, KeyStore};
 use crate::time::{Clock, SystemClock};
 
 /// 90 days, the age at which the common rule books want a secret changed.
@@ -47,6 +47,7 @@ pub(super) struct Settings {
 #[must_use]
 pub struct KeyServiceBuilder {
     pub(super) store: Arc<dyn KeyStore>,
+    pub(super) together: Option<Arc<dyn AuditedStore>>,
     pub(super) format: Option<KeyFormat>,
     pub(super) hashing: Option<Hashing>,
     pub(super) pool: Option<HashPool>,
@@ -74,6 +75,7 @@ impl KeyServiceBuilder {
     pub(super) fn new(store: Arc<dyn KeyStore>) -> Self {
         Self {
             store,
+            together: None,
             format: None,
             hashing: None,
             pool: None,
@@ -95,6 +97,13 @@ impl KeyServiceBuilder {
             rotation_age: ROTATION_AGE,
             strict: false,
             audit_successes: true,
+        }
+    }
+
+    pub(super) fn audited(store: Arc<dyn AuditedStore>) -> Self {
+        Self {
+            together: Some(Arc::clone(&store)),
+            ..Self::new(store)
         }
     }
 
@@ -148,13 +157,15 @@ impl KeyServiceBuilder {
         self
     }
 
-    /// Sets where audit events go; the process's memory, bounded, otherwise.
+    /// Sets where audit events go; the process's memory, bounded, otherwise. A store that keeps the trail has a sink of its
+    /// own, and `build` refuses another.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.sink = Some(Arc::new(sink));
         self
     }
 
-    /// Sets a recorder with its own queue, overflow policy and sink, instead of [`KeyServiceBuilder::audit`].
+    /// Sets a recorder with its own queue, overflow policy and sink, instead of [`KeyServiceBuilder::audit`]. Over a store that
+    /// keeps the trail, give it [that store's sink](AuditedStore::sink); events of changes do not pass through it.
     pub fn recorder(mut self, recorder: AuditRecorder) -> Self {
         self.recorder = Some(recorder);
         self

@@ -1,18 +1,20 @@
-//! The one way a stored record is changed: read, decide, audit, compare-and-swap, and again if another was faster.
+//! The one way a stored record is changed: read, decide, audit, compare-and-swap, and again if another was faster. Where the
+//! store keeps the trail as well, audit and compare-and-swap are one step.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::trail::Told;
 use super::{Actor, KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditKind};
-use crate::key::{KeyId, KeyRecord};
-use crate::store::StoreError;
+use crate::key::{KeyId, KeyRecord, Revision};
+use crate::store::{AuditedError, StoreError};
 use crate::time::Timestamp;
 
 /// Each lost race means that somebody else's change succeeded, so this many losses in a row need as many winners.
 const ATTEMPTS: usize = 64;
 /// How long a revocation waits for its audit event: several times as long as the recorder tries a dead sink.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an operation wants of the record it was shown.
 pub(super) enum Decision {
@@ -47,6 +49,21 @@ impl<'a> Change<'a> {
             id,
             kind,
             without_audit: WithoutAudit::Refuse,
+        }
+    }
+
+    const fn told(
+        self,
+        record: &'a KeyRecord,
+        now: Timestamp,
+        details: &'a [(&'static str, String)],
+    ) -> Told<'a> {
+        Told {
+            kind: self.kind,
+            actor: self.actor,
+            record,
+            now,
+            details,
         }
     }
 }
@@ -85,9 +102,12 @@ impl<F> Decide for F where
 }
 
 /// Whether the event of a change stands in the trail.
-enum Trail {
+pub(super) enum Trail {
     Unwritten,
+    /// It was written first; the change may not have been made.
     Written(Arc<KeyRecord>),
+    /// Change and event were tried as one step, and neither was made.
+    Tried(Arc<KeyRecord>),
     Missing(AuditError),
 }
 
@@ -113,8 +133,9 @@ impl KeyService {
 
     /// Changes a record as `decide` says.
     ///
-    /// The event is written once, before the first attempt to store; when a race is lost, `decide` is asked again about
-    /// the record that won. If the operation fails after its event was written, a second event says so.
+    /// The event is written once, before the first attempt to store, or with the attempt that succeeds; when a race is lost,
+    /// `decide` is asked again about the record that won. If the operation fails after its event was written, a second
+    /// event says so.
     pub(super) async fn change(
         &self,
         change: Change<'_>,
@@ -137,13 +158,15 @@ impl KeyService {
             (Ok(done), Trail::Written(announced)) => {
                 if !done.stored {
                     let error = LifecycleError::Contended;
-                    self.retract(change, &announced, now, &error).await;
+                    let told = change.told(&announced, now, &[]);
+                    self.tell_failure(told, &error).await;
                 }
                 Ok(Changed::audited(done.record))
             }
-            (Ok(done), Trail::Unwritten) => Ok(Changed::audited(done.record)),
-            (Err(error), Trail::Written(announced)) => {
-                self.retract(change, &announced, now, &error).await;
+            (Ok(done), Trail::Unwritten | Trail::Tried(_)) => Ok(Changed::audited(done.record)),
+            (Err(error), Trail::Written(meant) | Trail::Tried(meant)) => {
+                self.tell_failure(change.told(&meant, now, &[]), &error)
+                    .await;
                 Err(error)
             }
             (Err(error), Trail::Unwritten | Trail::Missing(_)) => {
@@ -151,20 +174,6 @@ impl KeyService {
                 Err(error)
             }
         }
-    }
-
-    /// The event of a change that did not happen stands in the trail: a second one says so.
-    async fn retract(
-        &self,
-        change: Change<'_>,
-        announced: &KeyRecord,
-        now: Timestamp,
-        error: &LifecycleError,
-    ) {
-        self.inner
-            .trail
-            .record_failure(change.kind, change.actor, announced, now, error)
-            .await;
     }
 
     async fn attempt(
@@ -186,10 +195,8 @@ impl KeyService {
                 }
                 Decision::Change(next, details) => (next, details),
             };
-            if matches!(trail, Trail::Unwritten) {
-                *trail = self.announce(change, &next, now, &details).await?;
-            }
-            match self.inner.store.update(&next).await {
+            let told = change.told(&next, now, &details);
+            match self.store_change(change, told, trail).await {
                 Ok(revision) => {
                     next.revision = revision;
                     return Ok(Done {
@@ -197,24 +204,30 @@ impl KeyService {
                         stored: true,
                     });
                 }
-                Err(StoreError::Conflict) => {}
+                Err(AuditedError::Store(StoreError::Conflict)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Err(LifecycleError::Contended)
     }
 
-    async fn announce(
+    async fn store_change(
         &self,
         change: Change<'_>,
-        next: &KeyRecord,
-        now: Timestamp,
-        details: &[(&'static str, String)],
-    ) -> Result<Trail, LifecycleError> {
-        let record = self
-            .inner
-            .trail
-            .record(change.kind, change.actor, next, now, details);
+        told: Told<'_>,
+        trail: &mut Trail,
+    ) -> Result<Revision, AuditedError> {
+        if let Some(store) = &self.inner.together {
+            return self.change_together(&**store, change, told, trail).await;
+        }
+        if matches!(trail, Trail::Unwritten) {
+            *trail = self.announce(change, told).await?;
+        }
+        Ok(self.inner.store.update(told.record).await?)
+    }
+
+    async fn announce(&self, change: Change<'_>, told: Told<'_>) -> Result<Trail, AuditError> {
+        let record = self.inner.trail.record(told);
         let written = match change.without_audit {
             WithoutAudit::Refuse => record.await,
             // A trail that hangs is one that cannot be written.
@@ -223,11 +236,11 @@ impl KeyService {
                 .unwrap_or_else(|_| Err(AuditError::unavailable("recorder", "no answer in time"))),
         };
         match written {
-            Ok(()) => Ok(Trail::Written(Arc::new(next.clone()))),
+            Ok(()) => Ok(Trail::Written(Arc::new(told.record.clone()))),
             Err(error) if change.without_audit == WithoutAudit::Proceed => {
                 Ok(Trail::Missing(error))
             }
-            Err(error) => Err(LifecycleError::Audit(error)),
+            Err(error) => Err(error),
         }
     }
 }

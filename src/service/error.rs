@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::BoxError;
 use crate::access::{CeilingError, Permission};
 use crate::audit::AuditError;
-use crate::store::StoreError;
+use crate::store::{AuditedError, StoreError};
 
 /// A life-cycle operation did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +116,15 @@ impl From<StoreError> for LifecycleError {
             StoreError::Conflict => Self::Contended,
             StoreError::OwnerLimit { limit } => Self::OwnerLimit { limit },
             other => Self::unavailable(other),
+        }
+    }
+}
+
+impl From<AuditedError> for LifecycleError {
+    fn from(error: AuditedError) -> Self {
+        match error {
+            AuditedError::Store(error) => error.into(),
+            AuditedError::Audit(error) => Self::Audit(error),
         }
     }
 }

@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, trail, validate};
+use super::trail::{self, Told};
+use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
-use crate::store::{InsertKey, StoreError};
+use crate::store::{AuditedError, InsertKey, StoreError};
 use crate::time::Timestamp;
 
 /// With 71 bits an id is drawn twice once in ages; more than a few times in a row means the generator is broken.
@@ -15,7 +16,8 @@ const DRAWS: usize = 3;
 impl KeyService {
     /// Issues a key.
     ///
-    /// The audit event is durable before the record is stored; if it cannot be written, nothing is stored.
+    /// The audit event is durable before the record is stored, or stored with it; if it cannot be written, nothing is
+    /// stored.
     ///
     /// # Errors
     ///
@@ -28,8 +30,8 @@ impl KeyService {
     ///
     /// # Cancel safety
     ///
-    /// A dropped future may leave an audit event of a key that was never stored, or a stored key whose plaintext
-    /// nobody has: revoke it by its id, which the event names.
+    /// A dropped future may leave a stored key whose plaintext nobody has: revoke it by its id, which the event names. Unless
+    /// the store keeps the trail, it may also leave an audit event of a key that was never stored.
     pub async fn issue(
         &self,
         actor: &Actor,
@@ -152,7 +154,7 @@ impl KeyService {
             .map_err(LifecycleError::unavailable)
     }
 
-    /// Audit first, then the store.
+    /// Stores a new record, its event first or with it.
     pub(super) async fn store_new(
         &self,
         actor: &Actor,
@@ -161,30 +163,38 @@ impl KeyService {
         kind: AuditKind,
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, StoreFailure> {
-        let recorded = self
-            .inner
-            .trail
-            .record(kind, actor, &record, now, &trail::granted(&record))
-            .await;
-        recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;
         let mut insert = InsertKey::new(record.clone());
         insert.owner_limit = owner_limit;
-        match self.inner.store.insert(insert).await {
-            Ok(()) => Ok(Arc::new(record)),
-            Err(error) => {
-                let exists = matches!(error, StoreError::AlreadyExists);
-                let error = LifecycleError::from(error);
-                self.inner
-                    .trail
-                    .record_failure(kind, actor, &record, now, &error)
-                    .await;
-                Err(if exists {
-                    StoreFailure::AlreadyExists
-                } else {
-                    StoreFailure::Other(error)
-                })
-            }
-        }
+        let told = Told {
+            kind,
+            actor,
+            record: &record,
+            now,
+            details: &trail::granted(&record),
+        };
+        let stored = if let Some(store) = &self.inner.together {
+            self.insert_together(&**store, insert, told).await
+        } else {
+            let recorded = self.inner.trail.record(told).await;
+            recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;
+            let stored = self.inner.store.insert(insert).await;
+            stored.map_err(AuditedError::Store)
+        };
+        let Err(error) = stored else {
+            return Ok(Arc::new(record));
+        };
+        let exists = matches!(error, AuditedError::Store(StoreError::AlreadyExists));
+        let error = LifecycleError::from(error);
+        let told = Told {
+            details: &[],
+            ..told
+        };
+        self.tell_failure(told, &error).await;
+        Err(if exists {
+            StoreFailure::AlreadyExists
+        } else {
+            StoreFailure::Other(error)
+        })
     }
 }
 

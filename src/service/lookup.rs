@@ -2,11 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::View;
+use super::trail::Told;
 use super::{Actor, KeyService, LifecycleError};
 use crate::access::{Requirement, Target, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId};
-use crate::store::{ListKeys, Page, StoreError, UsageFilter};
+use crate::store::{AuditedError, ListKeys, Page, StoreError, UsageFilter};
 
 /// A ready-made question about the keys in the store.
 ///
@@ -155,18 +156,24 @@ impl KeyService {
         if matches!(state, KeyStatus::Active | KeyStatus::Disabled) {
             return Err(LifecycleError::WrongState { state });
         }
-        let recorded = self
-            .inner
-            .trail
-            .record(AuditKind::KeyDeleted, actor, &record, now, &[])
-            .await;
-        recorded.map_err(LifecycleError::Audit)?;
-        if let Err(error) = self.inner.store.delete(id, record.revision).await {
+        let told = Told {
+            kind: AuditKind::KeyDeleted,
+            actor,
+            record: &record,
+            now,
+            details: &[],
+        };
+        let deleted = if let Some(store) = &self.inner.together {
+            self.delete_together(&**store, id, told).await
+        } else {
+            let recorded = self.inner.trail.record(told).await;
+            recorded.map_err(LifecycleError::Audit)?;
+            let deleted = self.inner.store.delete(id, record.revision).await;
+            deleted.map_err(AuditedError::Store)
+        };
+        if let Err(error) = deleted {
             let error = LifecycleError::from(error);
-            self.inner
-                .trail
-                .record_failure(AuditKind::KeyDeleted, actor, &record, now, &error)
-                .await;
+            self.tell_failure(told, &error).await;
             return Err(error);
         }
         self.inner.proofs.forget(id.as_str());

@@ -31,6 +31,7 @@ mod rejection;
 mod request;
 mod rotate;
 mod switch;
+mod together;
 mod trail;
 mod update;
 mod usage;
@@ -75,7 +76,7 @@ use crate::hash::{
 use crate::key::{KeyFormat, KeyId};
 use crate::random::SecureRandom;
 use crate::rate_limit::RateLimiter;
-use crate::store::{KeyStore, StoreError};
+use crate::store::{AuditedStore, KeyStore, StoreError};
 use crate::time::Clock;
 
 /// A proof that was not asked for in a whole day may cost a slow hash when it is.
@@ -92,6 +93,8 @@ pub struct KeyService {
 
 struct Inner {
     store: Arc<dyn KeyStore>,
+    /// The same store, if it keeps the audit trail as well: changes and their events are one step there.
+    together: Option<Arc<dyn AuditedStore>>,
     format: KeyFormat,
     hashing: Arc<Hashing>,
     pool: HashPool,
@@ -138,6 +141,27 @@ impl KeyService {
     /// Returns a builder over a store.
     pub fn builder(store: impl KeyStore) -> KeyServiceBuilder {
         KeyServiceBuilder::new(Arc::new(store))
+    }
+
+    /// Returns a builder over a store that keeps the audit trail as well, so that the event of an operation on a key exists
+    /// if and only if the change does. All other events go to the store's sink.
+    ///
+    /// ```
+    /// use keyward::KeyService;
+    /// # #[cfg(feature = "sqlite")]
+    /// use keyward::store::SqliteStore;
+    ///
+    /// # #[cfg(feature = "sqlite")]
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let store = SqliteStore::in_memory().await?.with_audit("api-1").await?;
+    /// let keys = KeyService::builder_audited(store).build()?;
+    /// keys.shutdown().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder_audited(store: impl AuditedStore) -> KeyServiceBuilder {
+        KeyServiceBuilder::audited(Arc::new(store))
     }
 
     /// Returns the roles.
@@ -212,7 +236,7 @@ impl KeyService {
     }
 
     /// Writes everything that is still in memory: last uses and audit events. The trail is closed afterwards, and a
-    /// life-cycle operation fails.
+    /// life-cycle operation fails, unless the store keeps the trail itself.
     ///
     /// # Errors
     ///

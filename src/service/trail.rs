@@ -16,6 +16,16 @@ pub(super) struct Trail {
     recorder: AuditRecorder,
 }
 
+/// What an event of an operation says.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) kind: AuditKind,
+    pub(super) actor: &'a Actor,
+    pub(super) record: &'a KeyRecord,
+    pub(super) now: Timestamp,
+    pub(super) details: &'a [(&'static str, String)],
+}
+
 /// What an event says of the request it happened in. Owned, because the event is built by the writer later.
 struct Origin {
     client: Option<IpAddr>,
@@ -33,30 +43,20 @@ impl Trail {
     }
 
     /// Writes a life-cycle event durably.
-    pub(super) async fn record(
-        &self,
-        kind: AuditKind,
-        actor: &Actor,
-        record: &KeyRecord,
-        now: Timestamp,
-        details: &[(&'static str, String)],
-    ) -> Result<(), AuditError> {
-        self.recorder
-            .record(life_cycle(kind, actor, record, now, details))
-            .await
+    pub(super) async fn record(&self, told: Told<'_>) -> Result<(), AuditError> {
+        self.recorder.record(told.event()).await
     }
 
     /// Writes that an operation failed after its event had been written. If that fails too the recorder counts it.
-    pub(super) async fn record_failure(
-        &self,
-        kind: AuditKind,
-        actor: &Actor,
-        record: &KeyRecord,
-        now: Timestamp,
-        error: &LifecycleError,
-    ) {
-        let event = life_cycle(kind, actor, record, now, &[]).with_failure(error.code());
+    pub(super) async fn record_failure(&self, told: Told<'_>, error: &LifecycleError) {
+        let event = told.event().with_failure(error.code());
         drop(self.recorder.record(event).await);
+    }
+
+    /// Writes that an operation failed of which nothing was written before.
+    pub(super) async fn note_failure(&self, told: Told<'_>, error: &LifecycleError) {
+        let event = told.event().with_failure(error.code());
+        self.recorder.enqueue_or_wait(event).await;
     }
 
     /// Writes that an acting key was refused an operation.
@@ -259,21 +259,17 @@ pub(super) fn granted(record: &KeyRecord) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-fn life_cycle(
-    kind: AuditKind,
-    actor: &Actor,
-    record: &KeyRecord,
-    now: Timestamp,
-    details: &[(&'static str, String)],
-) -> AuditEvent {
-    let mut event =
-        of_record(AuditEvent::new(kind, now), record).with_actor(actor.audit_reference());
-    if let Some(key) = actor.verified_key() {
-        event = of_request(event, key.client(), key.request_id(), key.user_agent())
-            .with_detail("actor_generation", u64::from(key.generation().number()));
+impl Told<'_> {
+    pub(super) fn event(&self) -> AuditEvent {
+        let mut event = of_record(AuditEvent::new(self.kind, self.now), self.record)
+            .with_actor(self.actor.audit_reference());
+        if let Some(key) = self.actor.verified_key() {
+            event = of_request(event, key.client(), key.request_id(), key.user_agent())
+                .with_detail("actor_generation", u64::from(key.generation().number()));
+        }
+        for (name, value) in self.details {
+            event = event.with_detail(*name, value.clone());
+        }
+        event
     }
-    for (name, value) in details {
-        event = event.with_detail(*name, value.clone());
-    }
-    event
 }

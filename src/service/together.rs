@@ -1,0 +1,96 @@
+//! Changes whose event is a part of them: one step in the store, both or neither.
+
+use super::change::{Change, PATIENCE, Trail, WithoutAudit};
+use super::trail::Told;
+use super::{KeyService, LifecycleError};
+use crate::audit::{AuditError, AuditEvent, EventId};
+use crate::key::{KeyId, Revision};
+use crate::store::{AuditedError, AuditedStore, InsertKey};
+
+impl KeyService {
+    /// Returns the event, under the id that it will have in the trail.
+    fn event_of(&self, told: Told<'_>) -> Result<AuditEvent, AuditError> {
+        let mut random = [0; EventId::RANDOM_BYTES];
+        self.inner.random.fill(&mut random)?;
+        Ok(told.event().with_id(EventId::new(told.now, &random)))
+    }
+
+    pub(super) async fn insert_together(
+        &self,
+        store: &dyn AuditedStore,
+        insert: InsertKey,
+        told: Told<'_>,
+    ) -> Result<(), AuditedError> {
+        let event = self.event_of(told)?;
+        store.insert_with_event(insert, &event).await?;
+        self.recorder().observe(event);
+        Ok(())
+    }
+
+    pub(super) async fn delete_together(
+        &self,
+        store: &dyn AuditedStore,
+        id: &KeyId,
+        told: Told<'_>,
+    ) -> Result<(), AuditedError> {
+        let event = self.event_of(told)?;
+        let expected = told.record.revision;
+        store.delete_with_event(id, expected, &event).await?;
+        self.recorder().observe(event);
+        Ok(())
+    }
+
+    async fn update_together(
+        &self,
+        store: &dyn AuditedStore,
+        told: Told<'_>,
+    ) -> Result<Revision, AuditedError> {
+        let event = self.event_of(told)?;
+        let revision = store.update_with_event(told.record, &event).await?;
+        self.recorder().observe(event);
+        Ok(revision)
+    }
+
+    /// Changes a record and tells of it, or, where the change must not wait for the trail, only changes it.
+    pub(super) async fn change_together(
+        &self,
+        store: &dyn AuditedStore,
+        change: Change<'_>,
+        told: Told<'_>,
+        trail: &mut Trail,
+    ) -> Result<Revision, AuditedError> {
+        if matches!(trail, Trail::Missing(_)) {
+            return Ok(self.inner.store.update(told.record).await?);
+        }
+        let made = self.update_together(store, told);
+        let made = match change.without_audit {
+            WithoutAudit::Refuse => made.await,
+            WithoutAudit::Proceed => tokio::time::timeout(PATIENCE, made)
+                .await
+                .unwrap_or_else(|_| Err(AuditError::unavailable("store", "no answer in time").into())),
+        };
+        match made {
+            Err(AuditedError::Audit(error)) if change.without_audit == WithoutAudit::Proceed => {
+                *trail = Trail::Missing(error);
+                Ok(self.inner.store.update(told.record).await?)
+            }
+            Err(error) => {
+                *trail = Trail::Tried(told.record.clone().into());
+                Err(error)
+            }
+            Ok(revision) => Ok(revision),
+        }
+    }
+
+    /// Writes that an operation failed.
+    ///
+    /// Where its event stands in the trail already, this one must as well. Where it does not, nothing happened of which the
+    /// trail says otherwise: the answer does not wait, and a trail that is out of order is not asked.
+    pub(super) async fn tell_failure(&self, told: Told<'_>, error: &LifecycleError) {
+        if self.inner.together.is_none() {
+            self.inner.trail.record_failure(told, error).await;
+        } else if !matches!(error, LifecycleError::Audit(_)) {
+            self.inner.trail.note_failure(told, error).await;
+        }
+    }
+}
