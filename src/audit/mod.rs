@@ -61,12 +61,12 @@ pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
 pub use self::redact::{RedactingWriter, Redactor};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use self::sql::Pen;
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]
 pub use self::sql::SqliteAuditSink;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use self::sql::Pen;
 #[cfg(feature = "postgres")]
 pub(crate) use self::sql::table_failed;
 #[cfg(feature = "tracing")]

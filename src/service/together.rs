@@ -65,9 +65,13 @@ impl KeyService {
         let made = self.update_together(store, told);
         let made = match change.without_audit {
             WithoutAudit::Refuse => made.await,
-            WithoutAudit::Proceed => tokio::time::timeout(PATIENCE, made)
-                .await
-                .unwrap_or_else(|_| Err(AuditError::unavailable("store", "no answer in time").into())),
+            WithoutAudit::Proceed => {
+                tokio::time::timeout(PATIENCE, made)
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(AuditError::unavailable("store", "no answer in time").into())
+                    })
+            }
         };
         match made {
             Err(AuditedError::Audit(error)) if change.without_audit == WithoutAudit::Proceed => {

@@ -25,10 +25,10 @@ pub use audited::{AuditedError, AuditedStore};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use query::{Cursor, CursorError, InsertKey, ListKeys, Page, Usage, UsageFilter};
-#[cfg(feature = "sqlite")]
-pub use sql::{AuditedSqliteStore, Durability, SqliteStore, SqliteStoreBuilder};
 #[cfg(feature = "postgres")]
 pub use sql::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
+#[cfg(feature = "sqlite")]
+pub use sql::{AuditedSqliteStore, Durability, SqliteStore, SqliteStoreBuilder};
 /// The version of sqlx whose pools the SQL stores take.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sqlx;

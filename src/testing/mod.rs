@@ -1,6 +1,7 @@
 //! What a test needs: a clock that waits, seeded randomness, faults, and the conformance suites.
 
 pub mod audit_rules;
+pub mod audited_rules;
 mod clock;
 mod counting_hasher;
 mod faulty_sink;

@@ -10,10 +10,7 @@ use crate::sql::{Dialect, Work};
 /// An engine that keeps events, for whoever has a transaction of its own there.
 pub(crate) trait EventTable: Dialect {
     /// Returns the highest sequence of this recorder. Until the transaction ends nobody else writes events.
-    fn last<'c>(
-        connection: &'c mut Self::Connection,
-        recorder: &'c str,
-    ) -> Work<'c, Option<i64>>;
+    fn last<'c>(connection: &'c mut Self::Connection, recorder: &'c str) -> Work<'c, Option<i64>>;
 
     /// Writes a row, and returns how many: none if its id is there already. Until the transaction ends nobody else
     /// writes events.

@@ -175,11 +175,7 @@ impl EventTable for Postgres {
         })
     }
 
-    fn insert<'c>(
-        connection: &'c mut PgConnection,
-        recorder: &'c str,
-        row: Row,
-    ) -> Work<'c, u64> {
+    fn insert<'c>(connection: &'c mut PgConnection, recorder: &'c str, row: Row) -> Work<'c, u64> {
         Box::pin(async move { insert(connection, recorder, &Columns::of(vec![row])).await })
     }
 }

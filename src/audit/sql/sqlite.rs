@@ -131,7 +131,11 @@ async fn insert(
 /// Whoever is in a transaction that writes has the only turn there is.
 impl EventTable for Sqlite {
     fn last<'c>(connection: &'c mut SqliteConnection, recorder: &'c str) -> Work<'c, Option<i64>> {
-        Box::pin(sqlx::query_scalar(LAST).bind(recorder).fetch_one(connection))
+        Box::pin(
+            sqlx::query_scalar(LAST)
+                .bind(recorder)
+                .fetch_one(connection),
+        )
     }
 
     fn insert<'c>(

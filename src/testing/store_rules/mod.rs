@@ -16,7 +16,7 @@ mod insert;
 mod list;
 mod macros;
 mod owner_limit;
-mod sample;
+pub(super) mod sample;
 mod update;
 mod usage;
 

@@ -16,19 +16,19 @@ use crate::store::{InsertKey, KeyStore, StoreError};
 use crate::time::Timestamp;
 
 /// 2023-11-14T22:13:20Z.
-pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
-pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in crate::testing) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(in crate::testing) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn read<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(in crate::testing) fn read<T: FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().expect("a literal of the right form")
 }
 
-pub(super) fn id(number: u32) -> KeyId {
+pub(in crate::testing) fn id(number: u32) -> KeyId {
     read(&format!("{number:012}"))
 }
 
 /// A key with nothing optional set.
-pub(super) fn plain(number: u32, owner: &str) -> KeyRecord {
+pub(in crate::testing) fn plain(number: u32, owner: &str) -> KeyRecord {
     KeyRecord::new(
         id(number),
         Environment::live(),
@@ -41,7 +41,7 @@ pub(super) fn plain(number: u32, owner: &str) -> KeyRecord {
     )
 }
 
-pub(super) fn credential(generation: u32, created_at: Timestamp) -> Credential {
+pub(in crate::testing) fn credential(generation: u32, created_at: Timestamp) -> Credential {
     let digest = format!("$2b$12$not-a-real-digest-{generation}");
     let mut credential =
         Credential::new(DigestText::new(digest), SecretOrigin::Generated, created_at);
@@ -51,7 +51,7 @@ pub(super) fn credential(generation: u32, created_at: Timestamp) -> Credential {
 }
 
 /// A key with everything set that can be, usage aside.
-pub(super) fn full(number: u32) -> KeyRecord {
+pub(in crate::testing) fn full(number: u32) -> KeyRecord {
     let mut record = plain(number, "Zoë's team / 7 % _ \\ ' \" 用户");
     record.environment = read("staging7");
     record.tenant = TenantBinding::Tenant(read("acme/eu-1"));
@@ -94,12 +94,12 @@ fn keyed(generation: u32, end: CredentialEnd) -> Credential {
     credential
 }
 
-pub(super) fn metadata(value: serde_json::Value) -> Metadata {
+pub(in crate::testing) fn metadata(value: serde_json::Value) -> Metadata {
     value.try_into().expect("an object of acceptable size")
 }
 
 /// Records at the edges of what a record can hold, usage aside.
-pub(super) fn edges() -> Vec<KeyRecord> {
+pub(in crate::testing) fn edges() -> Vec<KeyRecord> {
     let mut earliest = plain(1, "edge");
     earliest.created_at = Timestamp::MIN;
     earliest.expires_at = Some(Timestamp::MIN);
@@ -135,7 +135,7 @@ pub(super) fn edges() -> Vec<KeyRecord> {
 }
 
 /// The same record as it is after uses of both secrets.
-pub(super) fn used(mut record: KeyRecord) -> KeyRecord {
+pub(in crate::testing) fn used(mut record: KeyRecord) -> KeyRecord {
     let from = Some(read("2001:db8::7"));
     record.last_used = Some(LastUse::new(NOW.saturating_add(DAY), from));
     record.current.last_used_at = Some(NOW.saturating_add(DAY));
@@ -146,7 +146,7 @@ pub(super) fn used(mut record: KeyRecord) -> KeyRecord {
 }
 
 /// What a rotation leaves: a new current secret, the old one as the previous.
-pub(super) fn rotated(record: &KeyRecord) -> KeyRecord {
+pub(in crate::testing) fn rotated(record: &KeyRecord) -> KeyRecord {
     let mut next = record.clone();
     let generation = record.current.generation.next().number();
     next.current = credential(generation, NOW.saturating_add(DAY));
@@ -154,16 +154,16 @@ pub(super) fn rotated(record: &KeyRecord) -> KeyRecord {
     next
 }
 
-pub(super) async fn insert(store: &dyn KeyStore, record: &KeyRecord) {
+pub(in crate::testing) async fn insert(store: &dyn KeyStore, record: &KeyRecord) {
     let inserted = store.insert(InsertKey::new(record.clone())).await;
     inserted.expect("an insert of a new id succeeds");
 }
 
-pub(super) async fn find(store: &dyn KeyStore, id: &KeyId) -> Option<Arc<KeyRecord>> {
+pub(in crate::testing) async fn find(store: &dyn KeyStore, id: &KeyId) -> Option<Arc<KeyRecord>> {
     store.find(id).await.expect("a find succeeds")
 }
 
-pub(super) async fn stored(store: &dyn KeyStore, id: &KeyId) -> KeyRecord {
+pub(in crate::testing) async fn stored(store: &dyn KeyStore, id: &KeyId) -> KeyRecord {
     let found = find(store, id).await.expect("the record is there");
     KeyRecord::clone(&found)
 }
@@ -178,6 +178,6 @@ macro_rules! refused {
     };
 }
 
-pub(super) use refused;
+pub(in crate::testing) use refused;
 
-pub(super) type Outcome<T> = Result<T, StoreError>;
+pub(in crate::testing) type Outcome<T> = Result<T, StoreError>;

@@ -105,4 +105,9 @@ fn late(what: &'static str) -> AuditError {
     AuditError::unavailable(Postgres::ENGINE, what)
 }
 
-audited_sql_store!(AuditedPostgresStore, PostgresStore, PostgresAuditSink, Postgres);
+audited_sql_store!(
+    AuditedPostgresStore,
+    PostgresStore,
+    PostgresAuditSink,
+    Postgres
+);
