@@ -175,11 +175,23 @@ async fn an_event_that_is_kept_elsewhere_is_shown_as_it_is_and_not_written() {
     recorder.record(event(AuditKind::KeyRevoked)).await.unwrap();
     recorder.flush().await.unwrap();
     assert_eq!(kinds(&memory), [AuditKind::KeyRevoked]);
-    let mut seen = watcher.sequences();
-    seen.sort_unstable();
-    assert_eq!(seen, [Some(1), Some(42)]);
+    assert_eq!(watcher.sequences(), [Some(42), Some(1)]);
     let counters = recorder.counters();
     assert_eq!((counters.written, counters.pending), (2, 0));
+}
+
+#[tokio::test]
+async fn what_is_kept_elsewhere_is_shown_in_its_place_among_the_others() {
+    let (watcher, _, _, recorder) = watched();
+    let kept = |sequence| event(AuditKind::KeyCreated).with_sequence(sequence);
+    let _ = recorder.enqueue(event(AuditKind::LimitHit));
+    recorder.observe(kept(42));
+    recorder.observe(kept(43));
+    let _ = recorder.enqueue(event(AuditKind::LimitHit));
+    recorder.observe(kept(44));
+    recorder.flush().await.unwrap();
+    let expected = [1, 42, 43, 2, 44].map(Some);
+    assert_eq!(watcher.sequences(), expected);
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl KeyService {
         trail: &mut Trail,
     ) -> Result<Revision, AuditedError> {
         if matches!(trail, Trail::Missing(_)) {
-            return Ok(self.inner.store.update(told.record).await?);
+            return self.change_first(told).await;
         }
         let made = self.update_together(store, told);
         let made = match change.without_audit {
@@ -76,7 +76,7 @@ impl KeyService {
         match made {
             Err(AuditedError::Audit(error)) if change.without_audit == WithoutAudit::Proceed => {
                 *trail = Trail::Missing(error);
-                Ok(self.inner.store.update(told.record).await?)
+                self.change_first(told).await
             }
             Err(error) => {
                 *trail = Trail::Tried(told.record.clone().into());
@@ -84,6 +84,14 @@ impl KeyService {
             }
             Ok(revision) => Ok(revision),
         }
+    }
+
+    /// Changes a record, and leaves the event to the queue: it is in the trail a little later, if that recovers soon.
+    async fn change_first(&self, told: Told<'_>) -> Result<Revision, AuditedError> {
+        let revision = self.inner.store.update(told.record).await?;
+        // What the queue cannot take it counts, and the caller is told that the event is missing in any case.
+        let _ = self.recorder().enqueue(told.event());
+        Ok(revision)
     }
 
     /// Writes that an operation failed.

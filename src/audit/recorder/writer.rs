@@ -38,8 +38,8 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 struct Batch {
     events: Vec<AuditEvent>,
-    /// Events that are kept elsewhere.
-    kept: Vec<AuditEvent>,
+    /// Events that are kept elsewhere, and how many of the others come before them.
+    kept: Vec<(usize, AuditEvent)>,
     answers: Vec<Answer>,
     /// Events whose closure panicked.
     broken: u64,
@@ -206,7 +206,7 @@ impl Batch {
                 event
             }
             Entry::Kept(event) => {
-                self.kept.push(*event);
+                self.kept.push((self.events.len(), *event));
                 return;
             }
             Entry::Flush(_) => return,
@@ -226,10 +226,21 @@ impl Batch {
         count(self.events.len())
     }
 
-    /// What observers may see: an operation whose event could not be written did not happen.
+    /// What observers may see, in the order in which it was handed over: an operation whose event could not be written did
+    /// not happen.
     fn seen(&self, written: bool) -> impl Iterator<Item = &AuditEvent> {
-        let happened = move |event: &&AuditEvent| written || !event.kind().is_life_cycle();
-        self.events.iter().filter(happened).chain(&self.kept)
+        let mut kept = self.kept.iter().peekable();
+        let mut seen = Vec::with_capacity(self.events.len().saturating_add(self.kept.len()));
+        for (place, event) in self.events.iter().enumerate() {
+            while let Some((_, before)) = kept.next_if(|(before, _)| *before <= place) {
+                seen.push(before);
+            }
+            if written || !event.kind().is_life_cycle() {
+                seen.push(event);
+            }
+        }
+        seen.extend(kept.map(|(_, event)| event));
+        seen.into_iter()
     }
 
     fn settle(&self, written: bool) -> Settled {
