@@ -188,8 +188,8 @@ async fn a_process_that_is_frozen_does_not_hold_up_the_trail_of_the_others() {
     let (freeze, frozen) = tokio::sync::oneshot::channel();
     let (thaw, thawed) = std::sync::mpsc::channel::<()>();
     let process = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
-        let runtime = runtime.build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
         runtime.spawn(async move {
             let frozen = connect(&url).await;
             let record = frozen.find(&id).await.unwrap().unwrap();
