@@ -43,7 +43,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward::audit::PostgresAuditSink;
 use keyward::rate_limit::{GuardedRateLimiter, OutagePolicy, RedisConnection, RedisRateLimiter};
 use keyward::service::KeyService;
 use keyward::store::PostgresStore;
@@ -74,18 +73,13 @@ async fn open() -> Result<KeyService, Box<dyn Error>> {
     let store =
         PostgresStore::connect(&setting("KEYWARD_POSTGRES", "postgres://localhost/keyward")).await;
     let store = store.map_err(at("cannot open", "the database"))?;
-    // Events lie beside the keys, in a table that all processes write to.
-    let trail =
-        PostgresAuditSink::from_pool(store.pool().clone(), &setting("KEYWARD_NAME", "fleet"))?;
-    trail
-        .migrate()
-        .await
-        .map_err(at("cannot open", "the audit trail"))?;
-    Ok(KeyService::builder(store)
+    // Events lie beside the keys, in a table that all processes write to: a change and its event are one transaction.
+    let store = store.with_audit(&setting("KEYWARD_NAME", "fleet")).await;
+    let store = store.map_err(at("cannot open", "the audit trail"))?;
+    Ok(KeyService::builder_audited(store)
         .policy(policy::roles()?)
         .limits(policy::limits()?)
         .limiter(limiter()?)
-        .audit(trail)
         // Clients only hear "try later"; the operator must hear why.
         .report_outages(|operation, error| tracing::error!("{operation}: {}", with_causes(error)))
         .build()?)

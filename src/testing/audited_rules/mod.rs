@@ -28,7 +28,8 @@ pub use failed::{
     a_refused_insert_leaves_no_event, a_refused_update_leaves_no_event,
 };
 pub use raced::{
-    a_dropped_call_leaves_both_or_neither, an_owner_limit_that_is_raced_leaves_no_further_event,
+    a_dropped_call_leaves_both_or_neither, a_reader_sees_the_trail_grow_at_its_end,
+    an_owner_limit_that_is_raced_leaves_no_further_event,
     racing_changes_of_one_key_leave_an_event_each, sequences_have_no_gaps_when_raced,
 };
 
@@ -57,6 +58,7 @@ macro_rules! __audited_store_rules {
             a_change_and_its_event_are_made,
             a_dropped_call_leaves_both_or_neither,
             a_known_event_id_leaves_no_change,
+            a_reader_sees_the_trail_grow_at_its_end,
             a_refused_delete_leaves_no_event,
             a_refused_insert_leaves_no_event,
             a_refused_update_leaves_no_event,

@@ -27,8 +27,26 @@ async fn all(mut writers: JoinSet<()>) {
     }
 }
 
-/// Writers of keys of their own leave an event of each, counted without a gap in the order in which readers see them.
-pub async fn sequences_have_no_gaps_when_raced(probe: &dyn AuditedProbe) {
+/// Whoever reads the trail while it is written sees it grow at its end only, so that reading on from there misses nothing.
+pub async fn a_reader_sees_the_trail_grow_at_its_end(probe: &dyn AuditedProbe) {
+    let mut writers = write(probe);
+    let mut before = Vec::new();
+    loop {
+        let ended = writers.try_join_next();
+        let now = probe.read().await;
+        assert!(now.starts_with(&before), "something came before the end");
+        before = now;
+        match ended {
+            Some(writer) => writer.expect("a writer succeeds"),
+            None if writers.is_empty() => break,
+            None => tokio::task::yield_now().await,
+        }
+    }
+    assert_eq!(before.len(), 80);
+}
+
+/// Starts writers of keys of their own.
+fn write(probe: &dyn AuditedProbe) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for (writer, store) in handles(probe) {
         writers.spawn(async move {
@@ -37,7 +55,12 @@ pub async fn sequences_have_no_gaps_when_raced(probe: &dyn AuditedProbe) {
             }
         });
     }
-    all(writers).await;
+    writers
+}
+
+/// Writers of keys of their own leave an event of each, counted without a gap in the order in which readers see them.
+pub async fn sequences_have_no_gaps_when_raced(probe: &dyn AuditedProbe) {
+    all(write(probe)).await;
     let trail = events(probe).await;
     let mut keys: Vec<_> = trail.iter().filter_map(|event| event.key_id()).collect();
     keys.sort_unstable();
