@@ -31,8 +31,10 @@ pub(super) struct Session {
 
 /// The server ends a statement before we give it up, so that what it holds (a key's row, the trail) is free by then. And it
 /// ends a transaction whose client has gone silent: it would hold up the trail of a whole fleet until the network notices.
-const BOUNDED: &str = "SELECT set_config('statement_timeout', $1, false), \
-     set_config('idle_in_transaction_session_timeout', $1, false)";
+///
+/// For one transaction, because behind some poolers the next one may run on another connection, and this one serve others.
+const BOUNDED: &str = "SELECT set_config('statement_timeout', $1, true), \
+     set_config('idle_in_transaction_session_timeout', $1, true)";
 
 impl Opener {
     pub(super) fn new(pool: &PgPool, deadline: Duration) -> Self {
@@ -47,21 +49,19 @@ impl Opener {
     /// Begins a transaction on the kept session, or on a new one: nothing was done yet, so another may be tried.
     pub(super) async fn begin(&self, kept: Option<Session>) -> Result<Session, sqlx::Error> {
         if let Some(mut kept) = kept {
-            let begun = timeout(SIGN_OF_LIFE, kept.execute(Postgres::BEGIN)).await;
+            let begun = timeout(SIGN_OF_LIFE, kept.begin(&self.patience)).await;
             if begun.is_ok_and(|begun| begun.is_ok()) {
                 return Ok(kept);
             }
         }
         let mut fresh = self.connect().await?;
-        fresh.execute(Postgres::BEGIN).await?;
+        fresh.begin(&self.patience).await?;
         Ok(fresh)
     }
 
     async fn connect(&self) -> Result<Session, sqlx::Error> {
         let mut connection = self.options.connect().await?;
         refuse_replica(&mut connection).await?;
-        let bounded = sqlx::query(BOUNDED).bind(&*self.patience);
-        bounded.execute(&mut connection).await?;
         Ok(Session {
             connection,
             last: None,
@@ -71,6 +71,12 @@ impl Opener {
 }
 
 impl Session {
+    async fn begin(&mut self, patience: &str) -> Result<(), sqlx::Error> {
+        self.execute(Postgres::BEGIN).await?;
+        let bounded = sqlx::query(BOUNDED).bind(patience);
+        bounded.execute(&mut self.connection).await.map(|_| ())
+    }
+
     /// Makes the change, under a lock of the owner's if there is one to take, and returns whether it changed anything.
     pub(super) async fn change(
         &mut self,
