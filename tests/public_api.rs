@@ -28,7 +28,9 @@ use keyward::service::{
     RequestContext, Review, Revoked, Rotation, ServiceCounters, ShutdownError, UnknownTier,
     UpdateKey, VerifiedKey, VerifyError,
 };
-use keyward::store::{KeyStore, ListKeys, MemoryStore, Page, StoreError};
+use keyward::store::{
+    AuditedError, AuditedStore, KeyStore, ListKeys, MemoryStore, Page, StoreError,
+};
 use keyward::time::{Clock, Timestamp};
 
 fn goes_anywhere<T: Send + Sync + Unpin + 'static>() {}
@@ -63,11 +65,11 @@ fn values_cross_threads_and_show_themselves() {
 #[test]
 fn what_postgresql_needs_crosses_threads_and_shows_itself() {
     use keyward::audit::PostgresAuditSink;
-    use keyward::store::{PostgresStore, PostgresStoreBuilder};
+    use keyward::store::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
 
-    all!(goes_anywhere: PostgresAuditSink, PostgresStore, PostgresStoreBuilder);
-    all!(shows_itself: PostgresAuditSink, PostgresStore, PostgresStoreBuilder);
-    all!(is_cloned: PostgresStore, PostgresStoreBuilder);
+    all!(goes_anywhere: PostgresAuditSink, AuditedPostgresStore, PostgresStore, PostgresStoreBuilder);
+    all!(shows_itself: PostgresAuditSink, AuditedPostgresStore, PostgresStore, PostgresStoreBuilder);
+    all!(is_cloned: AuditedPostgresStore, PostgresStore, PostgresStoreBuilder);
 }
 
 #[cfg(feature = "redis")]
@@ -107,7 +109,7 @@ fn what_speaks_to_vault_crosses_threads_and_shows_itself() {
 fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
-        StoreError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
+        StoreError, AuditedError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
         CeilingError, ExportError,
     );
 }
@@ -116,6 +118,7 @@ fn errors_can_be_boxed_and_sent() {
 fn the_seams_are_objects() {
     fn accepts<T: ?Sized + Send + Sync + Debug + 'static>(_: Option<Arc<T>>) {}
     accepts::<dyn KeyStore>(None);
+    accepts::<dyn AuditedStore>(None);
     accepts::<dyn AuditSink>(None);
     accepts::<dyn RateLimiter>(None);
     accepts::<dyn KeyHasher>(None);
@@ -127,10 +130,13 @@ fn the_seams_are_objects() {
 #[test]
 fn an_object_of_a_seam_is_one_of_its_implementations() {
     fn is_a_store<T: KeyStore>() {}
+    fn is_audited<T: AuditedStore>() {}
     fn is_a_sink<T: AuditSink>() {}
     fn is_a_limiter<T: RateLimiter>() {}
     is_a_store::<Arc<dyn KeyStore>>();
     is_a_store::<Box<dyn KeyStore>>();
+    is_audited::<Arc<dyn AuditedStore>>();
+    is_audited::<Box<dyn AuditedStore>>();
     is_a_sink::<Arc<dyn AuditSink>>();
     is_a_limiter::<Arc<dyn RateLimiter>>();
 }
