@@ -123,10 +123,12 @@ fn start(place: &str) -> Child {
 fn kill_some(place: &str) {
     for _ in 0..KILLS {
         let mut child = start(place);
-        // The last digits of a random name.
-        let random = unique("x");
-        let random = u64::from_str_radix(&random[random.len() - 2..], 16).unwrap();
-        std::thread::sleep(Duration::from_millis(20 + random));
+        // The last letter of a random name, a hexadecimal digit.
+        let random = unique("x")
+            .chars()
+            .last()
+            .and_then(|last| last.to_digit(16));
+        std::thread::sleep(Duration::from_millis(20 + 15 * u64::from(random.unwrap())));
         assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
         child.kill().unwrap();
         child.wait().unwrap();

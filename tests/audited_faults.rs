@@ -105,7 +105,7 @@ async fn operations_end_in_time_and_revocations_take_effect(how: &'static str) {
     });
     // As many requests as the time allows, and none waits.
     let mut slowest = Duration::ZERO;
-    while !operations.iter().all(|operation| operation.is_finished()) {
+    while !operations.iter().all(tokio::task::JoinHandle::is_finished) {
         let asked = Instant::now();
         let verified = service.verify(&refused.1, &RequestContext::new()).await;
         verified.unwrap();
@@ -165,8 +165,7 @@ fn event() -> AuditEvent {
 
 fn unique_bytes() -> [u8; EventId::RANDOM_BYTES] {
     let name = unique("x");
-    let last = &name.as_bytes()[name.len() - EventId::RANDOM_BYTES..];
-    last.try_into().unwrap()
+    *name.as_bytes().last_chunk().unwrap()
 }
 
 fn through(proxy: &Proxy, url: &str) -> String {
@@ -277,6 +276,27 @@ async fn a_refused_change_ends_its_transaction_and_keeps_its_connection() {
         panic!("nobody rolled back");
     };
     assert_eq!(rest, [*first; 2]);
+}
+
+/// Old events may be purged, and the connection may be another one: no number is given twice.
+#[tokio::test]
+async fn numbers_of_purged_events_do_not_come_again() {
+    let url = Postgres::shared().database();
+    let store = connect(&url).await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    let service = service(store.clone());
+    issue(&service).await;
+    issue(&service).await;
+    let purge = "DELETE FROM keyward.audit";
+    sqlx::query(purge).execute(&pool).await.unwrap();
+    let others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    assert!(count(&pool, others).await > 0);
+    issue(&service).await;
+    assert_eq!(
+        count(&pool, "SELECT max(sequence) FROM keyward.audit").await,
+        3
+    );
 }
 
 /// Two processes that were started from one name never count the same.

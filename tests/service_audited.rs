@@ -135,6 +135,18 @@ macro_rules! on_each_engine {
             }
 
             #[tokio::test]
+            async fn numbers_go_on_when_old_events_are_purged() {
+                let (store, pool, _folder) = $fresh.await;
+                let service = builder(store).build().unwrap();
+                for number in 1..=3 {
+                    drop(service.issue(&admin(), request()).await.unwrap());
+                    let trail = trail(&pool).await;
+                    assert_eq!(trail.last().unwrap().sequence(), Some(number));
+                    sqlx::query(concat!("DELETE FROM ", $table)).execute(&pool).await.unwrap();
+                }
+            }
+
+            #[tokio::test]
             async fn without_the_table_nothing_changes_and_a_revocation_takes_effect() {
                 let (store, pool, _folder) = $fresh.await;
                 let service = builder(store.clone()).build().unwrap();

@@ -1,6 +1,7 @@
 //! One event at a time, in the transaction of the change that it tells of.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::row::Row;
 use super::sink::{failed, recorder_name};
@@ -30,12 +31,16 @@ struct Repeated;
 #[derive(Clone, Debug)]
 pub(crate) struct Pen {
     recorder: Arc<str>,
+    /// The highest sequence that was committed, as far as this process knows. The table may know of a higher one, from a
+    /// commit whose answer was lost; and of none, when old events were purged.
+    floor: Arc<AtomicU64>,
 }
 
 impl Pen {
     pub(crate) fn new(label: &str) -> Result<Self, AuditError> {
         Ok(Self {
             recorder: recorder_name(label)?,
+            floor: Arc::default(),
         })
     }
 
@@ -56,7 +61,8 @@ impl Pen {
             Some(last) => last,
             None => {
                 let last = D::last(connection, &self.recorder).await;
-                last.map_err(failed::<D>)?.map_or(0, i64::cast_unsigned)
+                let last = last.map_err(failed::<D>)?.map_or(0, i64::cast_unsigned);
+                last.max(self.floor.load(Ordering::Relaxed))
             }
         };
         let sequence = last.saturating_add(1);
@@ -68,5 +74,10 @@ impl Pen {
             return Err(AuditError::backend(D::ENGINE, Repeated));
         }
         Ok(sequence)
+    }
+
+    /// The transaction that wrote this sequence is committed: no later one counts from below it.
+    pub(crate) fn keep(&self, sequence: u64) {
+        self.floor.fetch_max(sequence, Ordering::Relaxed);
     }
 }

@@ -76,8 +76,9 @@ async fn change_and_tell(
         return Ok(false);
     }
     let written = pen.write::<Sqlite>(&mut step, event, None).await;
-    written.map_err(Failure::Event)?;
+    let sequence = written.map_err(Failure::Event)?;
     step.commit().await.map_err(Failure::Change)?;
+    pen.keep(sequence);
     Ok(true)
 }
 

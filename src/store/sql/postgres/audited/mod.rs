@@ -69,7 +69,7 @@ impl AuditedPostgresStore {
             let told = timeout(self.store.deadline, session.tell(&self.pen, event)).await;
             let told = told.unwrap_or_else(|_| Err(late("the audit table did not answer in time")));
             told.map_err(Failure::Event)?;
-            let made = self.within(session.commit()).await;
+            let made = self.within(session.commit(&self.pen)).await;
             made.map_err(Failure::Change)?;
             *place = Some(session);
             return Ok(true);

@@ -98,9 +98,12 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn commit(&mut self, pen: &Pen) -> Result<(), sqlx::Error> {
         self.execute("COMMIT").await?;
         self.last = self.written.take();
+        if let Some(sequence) = self.last {
+            pen.keep(sequence);
+        }
         Ok(())
     }
 
