@@ -278,6 +278,40 @@ async fn a_refused_change_ends_its_transaction_and_keeps_its_connection() {
     assert_eq!(rest, [*first; 2]);
 }
 
+/// Makes the commit of a key named `slow` take a while.
+const SLOW_COMMITS: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+     $$BEGIN IF NEW.name = 'slow' THEN PERFORM pg_sleep(0.6); END IF; RETURN NEW; END$$; \
+     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON keyward.keys DEFERRABLE INITIALLY DEFERRED \
+     FOR EACH ROW EXECUTE FUNCTION slow()";
+
+/// A caller leaves while the server commits: both are made, and whoever comes next counts on from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_nobody_waits_for_is_counted() {
+    let url = Postgres::shared().database();
+    let service = service(connect(&url).await);
+    let pool = PgPool::connect(&url).await.unwrap();
+    sqlx::raw_sql(SLOW_COMMITS).execute(&pool).await.unwrap();
+    issue(&service).await;
+    let leaving = tokio::spawn({
+        let service = service.clone();
+        let grant = Grant::try_scopes(["leads:read".parse().unwrap()]).unwrap();
+        let request = IssueKey::new("acme".parse().unwrap(), "slow", grant);
+        async move { service.issue(&actor(), request).await }
+    });
+    let commits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND query = 'COMMIT' AND wait_event = 'PgSleep'";
+    while count(&pool, commits).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    issue(&service).await;
+    let trail = "SELECT sequence FROM keyward.audit ORDER BY position";
+    let trail = sqlx::query_scalar::<_, i64>(trail).fetch_all(&pool).await;
+    assert_eq!(trail.unwrap(), [1, 2, 3]);
+    assert_eq!(count(&pool, "SELECT count(*) FROM keyward.keys").await, 3);
+}
+
 /// Old events may be purged, and the connection may be another one: no number is given twice.
 #[tokio::test]
 async fn numbers_of_purged_events_do_not_come_again() {
