@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{AuditError, AuditEvent, AuditSink};
+use super::{AuditCursor, AuditError, AuditEvent, AuditLog, AuditPage, AuditQuery, AuditSink, LoggedEvent};
 use crate::sync::{Mutex, lock};
 
 /// Keeps events in memory, for tests and for a view of the latest ones. Clones share what they hold.
@@ -37,6 +37,13 @@ struct Held {
     events: VecDeque<AuditEvent>,
     discarded: u64,
     last_sequence: Option<u64>,
+}
+
+impl Held {
+    /// The events with their positions, from 1.
+    fn placed(&self) -> impl Iterator<Item = (u64, &AuditEvent)> {
+        (self.discarded.saturating_add(1)..).zip(&self.events)
+    }
 }
 
 impl MemorySink {
@@ -96,5 +103,21 @@ impl AuditSink for MemorySink {
 
     async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
         Ok(lock(&self.held).last_sequence)
+    }
+}
+
+/// The position of an event counts all that were written before it.
+#[async_trait]
+impl AuditLog for MemorySink {
+    async fn page(&self, query: &AuditQuery) -> Result<AuditPage, AuditError> {
+        let after = query.after().map_or(0, AuditCursor::position);
+        let size = query.page_size();
+        let held = lock(&self.held);
+        let found = held
+            .placed()
+            .filter(|(position, event)| *position > after && query.matches(event))
+            .take(size.saturating_add(1))
+            .map(|(position, event)| LoggedEvent::new(position, event.clone()));
+        Ok(AuditPage::cut(found.collect(), size))
     }
 }

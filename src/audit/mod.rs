@@ -31,6 +31,7 @@ mod event;
 pub mod export;
 mod fan_out;
 mod json_lines;
+mod log;
 mod memory;
 mod observer;
 mod recorder;
@@ -54,6 +55,11 @@ pub use self::fan_out::FanOut;
 pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
     LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
+};
+pub(crate) use self::log::PLATFORM;
+pub use self::log::{
+    AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
+    TenantFilter,
 };
 pub use self::memory::MemorySink;
 pub use self::observer::AuditObserver;
