@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{AuditCursor, AuditError, AuditEvent, AuditLog, AuditPage, AuditQuery, AuditSink, LoggedEvent};
+use super::{
+    AuditCursor, AuditError, AuditEvent, AuditLog, AuditPage, AuditQuery, AuditSink, LoggedEvent,
+};
 use crate::sync::{Mutex, lock};
 
 /// Keeps events in memory, for tests and for a view of the latest ones. Clones share what they hold.

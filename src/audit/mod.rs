@@ -56,7 +56,6 @@ pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
     LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
 };
-pub(crate) use self::log::PLATFORM;
 pub use self::log::{
     AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
     TenantFilter,

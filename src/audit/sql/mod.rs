@@ -2,9 +2,12 @@
 //!
 //! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
+mod log;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod row;
+#[cfg(feature = "postgres")]
+mod side;
 mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;

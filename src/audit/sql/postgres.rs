@@ -4,7 +4,9 @@ use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
+use super::log::{self, Question, Readable, Statements, ask};
 use super::row::Row;
+use super::side::Side;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
@@ -36,6 +38,7 @@ use crate::sql::fault::is_lost;
 pub struct PostgresAuditSink {
     pool: PgPool,
     sink: Sink<Writer>,
+    side: Side,
 }
 
 /// The one connection that writes. It is replaced when it fails.
@@ -54,6 +57,7 @@ impl PostgresAuditSink {
     pub fn from_pool(pool: PgPool, label: &str) -> Result<Self, AuditError> {
         Ok(Self {
             sink: Sink::new(Writer::new(&pool), label)?,
+            side: Side::new(&pool),
             pool,
         })
     }
@@ -217,5 +221,25 @@ impl Columns {
 }
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
+
+impl Readable for PostgresAuditSink {
+    type Engine = Postgres;
+    const STATEMENTS: Statements = log::POSTGRES;
+
+    async fn rows(
+        &self,
+        statement: &'static str,
+        question: Question,
+    ) -> Result<Vec<(i64, String)>, sqlx::Error> {
+        let rows = self.side.using(|connection| {
+            Box::pin(async move {
+                ask!(statement, question, question.kinds)
+                    .fetch_all(connection)
+                    .await
+            })
+        });
+        rows.await
+    }
+}
 
 audit_sink!(PostgresAuditSink);

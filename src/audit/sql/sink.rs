@@ -126,6 +126,16 @@ macro_rules! audit_sink {
         }
 
         #[async_trait::async_trait]
+        impl $crate::audit::AuditLog for $sink {
+            async fn page(
+                &self,
+                query: &$crate::audit::AuditQuery,
+            ) -> Result<$crate::audit::AuditPage, AuditError> {
+                $crate::audit::sql::log::page(self, query).await
+            }
+        }
+
+        #[async_trait::async_trait]
         impl $crate::audit::AuditSink for $sink {
             async fn write(&self, events: &[$crate::audit::AuditEvent]) -> Result<(), AuditError> {
                 self.sink.write(events).await
