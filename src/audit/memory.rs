@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    AuditCursor, AuditError, AuditEvent, AuditLog, AuditPage, AuditQuery, AuditSink, LoggedEvent,
+    AuditCursor, AuditError, AuditEvent, AuditExporter, AuditLog, AuditPage, AuditQuery,
+    AuditRetention, AuditSink, LoggedEvent, PurgeError, RemovedPart,
 };
 use crate::sync::{Mutex, lock};
+use crate::time::Timestamp;
 
 /// Keeps events in memory, for tests and for a view of the latest ones. Clones share what they hold.
 ///
@@ -36,16 +38,11 @@ pub struct MemorySink {
 
 #[derive(Debug, Default)]
 struct Held {
-    events: VecDeque<AuditEvent>,
+    events: VecDeque<LoggedEvent>,
+    /// Positions count all events that were ever written, from 1.
+    written: u64,
     discarded: u64,
     last_sequence: Option<u64>,
-}
-
-impl Held {
-    /// The events with their positions, from 1.
-    fn placed(&self) -> impl Iterator<Item = (u64, &AuditEvent)> {
-        (self.discarded.saturating_add(1)..).zip(&self.events)
-    }
 }
 
 impl MemorySink {
@@ -71,7 +68,9 @@ impl MemorySink {
     /// Returns the events it holds, the oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
-        lock(&self.held).events.iter().cloned().collect()
+        let held = lock(&self.held);
+        let events = held.events.iter();
+        events.map(|held| held.event.clone()).collect()
     }
 
     /// Returns how many events newer ones pushed out.
@@ -87,7 +86,9 @@ impl AuditSink for MemorySink {
         let mut held = lock(&self.held);
         for event in events {
             held.last_sequence = held.last_sequence.max(event.sequence());
-            held.events.push_back(event.clone());
+            held.written = held.written.saturating_add(1);
+            let logged = LoggedEvent::new(held.written, event.clone());
+            held.events.push_back(logged);
             if self
                 .capacity
                 .is_some_and(|max| held.events.len() > max.get())
@@ -108,18 +109,63 @@ impl AuditSink for MemorySink {
     }
 }
 
-/// The position of an event counts all that were written before it.
 #[async_trait]
 impl AuditLog for MemorySink {
     async fn page(&self, query: &AuditQuery) -> Result<AuditPage, AuditError> {
-        let after = query.after().map_or(0, AuditCursor::position);
         let size = query.page_size();
         let held = lock(&self.held);
+        let behind = |logged: &&LoggedEvent| Some(logged.cursor) > query.after();
         let found = held
-            .placed()
-            .filter(|(position, event)| *position > after && query.matches(event))
-            .take(size.saturating_add(1))
-            .map(|(position, event)| LoggedEvent::new(position, event.clone()));
-        Ok(AuditPage::cut(found.collect(), size))
+            .events
+            .iter()
+            .filter(behind)
+            .filter(|logged| query.matches(&logged.event))
+            .take(size.saturating_add(1));
+        Ok(AuditPage::cut(found.cloned().collect(), size))
+    }
+}
+
+#[async_trait]
+impl AuditRetention for MemorySink {
+    async fn is_due(&self, before: Timestamp) -> Result<bool, AuditError> {
+        let held = lock(&self.held);
+        Ok(held.events.iter().any(|held| held.event.time() < before))
+    }
+
+    async fn remove_part(
+        &self,
+        before: Timestamp,
+        most: usize,
+        exporter: Option<&mut (dyn AuditExporter + '_)>,
+    ) -> Result<Option<RemovedPart>, PurgeError> {
+        let (cursors, events) = self.old(before, most);
+        if cursors.is_empty() {
+            return Ok(None);
+        }
+        if let Some(exporter) = exporter {
+            let exported = exporter.export(&events).await;
+            exported.map_err(PurgeError::Export)?;
+        }
+        let mut part = RemovedPart::default();
+        let mut held = lock(&self.held);
+        held.events.retain(|logged| {
+            let goes = cursors.binary_search(&logged.cursor).is_ok();
+            if goes {
+                part.events = part.events.saturating_add(1);
+                part.last_position = Some(logged.cursor.position());
+                part.note("memory", logged.event.sequence());
+            }
+            !goes
+        });
+        Ok(Some(part))
+    }
+}
+
+impl MemorySink {
+    fn old(&self, before: Timestamp, most: usize) -> (Vec<AuditCursor>, Vec<AuditEvent>) {
+        let held = lock(&self.held);
+        let old = held.events.iter().filter(|it| it.event.time() < before);
+        let old = old.take(most.max(1)).cloned();
+        old.map(|logged| (logged.cursor, logged.event)).unzip()
     }
 }

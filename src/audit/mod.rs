@@ -36,6 +36,7 @@ mod memory;
 mod observer;
 mod recorder;
 mod redact;
+mod retention;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "tracing")]
@@ -56,6 +57,7 @@ pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
     LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
 };
+pub(crate) use self::log::PLATFORM;
 pub use self::log::{
     AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
     TenantFilter,
@@ -66,6 +68,7 @@ pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
 pub use self::redact::{RedactingWriter, Redactor};
+pub use self::retention::{AuditPurge, AuditRetention, PurgeError, PurgeReport, RemovedPart};
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]

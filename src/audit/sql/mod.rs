@@ -2,12 +2,12 @@
 //!
 //! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
+mod aside;
 mod log;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod retention;
 mod row;
-#[cfg(feature = "postgres")]
-mod side;
 mod sink;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -4,9 +4,8 @@ use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
-use super::log::{self, Question, Readable, Statements, ask};
+use super::aside::Side;
 use super::row::Row;
-use super::side::Side;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
@@ -38,7 +37,7 @@ use crate::sql::fault::is_lost;
 pub struct PostgresAuditSink {
     pool: PgPool,
     sink: Sink<Writer>,
-    side: Side,
+    pub(super) side: Side,
 }
 
 /// The one connection that writes. It is replaced when it fails.
@@ -221,25 +220,5 @@ impl Columns {
 }
 
 type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
-
-impl Readable for PostgresAuditSink {
-    type Engine = Postgres;
-    const STATEMENTS: Statements = log::POSTGRES;
-
-    async fn rows(
-        &self,
-        statement: &'static str,
-        question: Question,
-    ) -> Result<Vec<(i64, String)>, sqlx::Error> {
-        let rows = self.side.using(|connection| {
-            Box::pin(async move {
-                ask!(statement, question, question.kinds)
-                    .fetch_all(connection)
-                    .await
-            })
-        });
-        rows.await
-    }
-}
 
 audit_sink!(PostgresAuditSink);

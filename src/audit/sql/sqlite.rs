@@ -1,16 +1,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{Sqlite, SqlitePool};
 
-use super::log::{self, Question, Readable, Statements, ask};
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
 use crate::audit::AuditError;
-use crate::sql::lent::{Health, Lent};
 use crate::sql::open::{self, FileSettings};
 use crate::sql::{self, Dialect as _};
 
@@ -32,7 +29,7 @@ use crate::sql::{self, Dialect as _};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SqliteAuditSink {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
     sink: Sink<Pool>,
 }
 
@@ -119,32 +116,6 @@ impl Table for Pool {
             .fetch_one(&self.0)
             .await
     }
-}
-
-impl Readable for SqliteAuditSink {
-    type Engine = Sqlite;
-    const STATEMENTS: Statements = log::SQLITE;
-
-    async fn rows(
-        &self,
-        statement: &'static str,
-        question: Question,
-    ) -> Result<Vec<(i64, String)>, sqlx::Error> {
-        let mut lent = Lent::<Sqlite>::of(&self.pool, Health::Assumed).await?;
-        let rows = lent.using(|connection| {
-            Box::pin(async move {
-                ask!(statement, question, question.kinds.as_ref().map(json))
-                    .fetch_all(connection)
-                    .await
-            })
-        });
-        rows.await
-    }
-}
-
-/// A list as one value of a statement.
-fn json<T: Serialize>(list: &Vec<T>) -> String {
-    serde_json::to_string(list).unwrap_or_default()
 }
 
 audit_sink!(SqliteAuditSink);
