@@ -55,7 +55,7 @@ pub use self::event::{
 pub use self::fan_out::FanOut;
 pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
-    LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
+    LineHash, Purged, StartsAfter, SyncPolicy, TrailFiles, purge, trail_files, verify_chain,
 };
 pub(crate) use self::log::PLATFORM;
 pub use self::log::{

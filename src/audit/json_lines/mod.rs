@@ -1,6 +1,7 @@
 mod chain;
 mod files;
 mod purge;
+mod retention;
 mod rotation;
 mod tail;
 mod trail;
@@ -23,6 +24,7 @@ use super::{AuditError, AuditEvent, AuditSink};
 pub use self::chain::LineHash;
 pub use self::files::trail_files;
 pub use self::purge::{DEFAULT_RETENTION, Purged, purge};
+pub use self::retention::TrailFiles;
 pub use self::verify::{ChainError, ChainFault, ChainReport, StartsAfter, verify_chain};
 
 /// Name of the sink in errors.

@@ -139,6 +139,12 @@ impl AuditQuery {
         self.page_size = Some(events);
         self
     }
+
+    /// Sets the page size unless it was set.
+    pub(crate) fn with_usual_page_size(mut self, events: u32) -> Self {
+        self.page_size.get_or_insert(events);
+        self
+    }
 }
 
 /// What is asked for.
