@@ -55,7 +55,7 @@ pub struct AuditPurge<'e> {
     exporter: Option<&'e mut dyn AuditExporter>,
 }
 
-impl<'e> AuditPurge<'e> {
+impl AuditPurge<'_> {
     /// Returns a purge of what is older than [`DEFAULT_RETENTION`], without an export.
     pub const fn new() -> Self {
         Self {
@@ -79,9 +79,12 @@ impl<'e> AuditPurge<'e> {
 
     /// Hands the events of each step to `exporter` before they are removed. What it does not take stays, and the purge ends
     /// there. It may get an event twice: when the process ends after the export and before the removal.
-    pub fn export_to(mut self, exporter: &'e mut dyn AuditExporter) -> Self {
-        self.exporter = Some(exporter);
-        self
+    pub fn export_to(self, exporter: &mut dyn AuditExporter) -> AuditPurge<'_> {
+        AuditPurge {
+            retention: self.retention,
+            batch: self.batch,
+            exporter: Some(exporter),
+        }
     }
 
     /// Announces, removes, and writes down the result. `event` says who and when.
