@@ -31,53 +31,73 @@ pub(super) struct Statements {
     all: &'static str,
 }
 
-/// A plus before a column keeps the engine from taking that column's index: a page in the order of positions must not be
-/// sorted out of a range of times, nor a narrow range of times be looked for from the first position on.
 macro_rules! page {
-    ($engine:tt, $index:literal, $position:literal, $time:literal) => {
-        page!(@ $engine, $index, $position, $time)
-    };
-    (@ ($table:literal, $one_of_many:literal, $find:literal), $index:literal, $position:literal, $time:literal) => {
+    (($table:literal, $one_of_many:literal, $find:literal), ($led_by:literal, $place:literal)) => {
         concat!(
-            "SELECT position, event FROM ", $table, " WHERE ", $index, $position, " > $1 \
-             AND ", $time, " >= $8 AND ", $time, " <= $9 \
-             AND ($2 IS NULL OR key_id = $2) \
+            "SELECT position, event FROM ",
+            $table,
+            " WHERE ",
+            $led_by,
+            " AND ($2 IS NULL OR key_id = $2) \
              AND ($3 IS NULL OR owner = $3) \
              AND ($4 IS NULL OR tenant = $4) \
              AND ($5 IS NULL OR actor = $5) \
-             AND ($6 IS NULL OR kind ", $one_of_many, ") \
+             AND ($6 IS NULL OR kind ",
+            $one_of_many,
+            ") \
              AND ($7 IS NULL OR outcome = $7) \
-             AND (NOT $10 OR (tenant IS NULL AND ", $find, "(event, '\"tenant_binding\":\"platform\"') = 0)) \
-             ORDER BY ", $position, " LIMIT $11"
+             AND ($8 IS NULL OR time >= $8) \
+             AND ($9 IS NULL OR time <= $9) \
+             AND (NOT $10 OR (tenant IS NULL AND ",
+            $find,
+            "(event, '\"tenant_binding\":\"platform\"') = 0)) \
+             ORDER BY ",
+            $place,
+            " LIMIT $11"
         )
     };
 }
 
+/// What leads to the events of a key, an owner or a tenant is the engine's own: see below. A plus before the position keeps
+/// an engine from looking for a narrow range of times from the first position on.
+///
 /// In an event's line a quote within a text stands behind a backslash, so that no text can look like the detail that tells
 /// of the platform.
 macro_rules! statements {
-    ($engine:tt) => {
+    (engine: $engine:tt, of_key: $key:tt, of_owner: $owner:tt, of_tenant: $tenant:tt) => {
         Statements {
-            of_key: page!($engine, "key_id = $2 AND ", "position", "+time"),
-            of_owner: page!($engine, "owner = $3 AND ", "position", "+time"),
-            of_tenant: page!($engine, "tenant = $4 AND ", "position", "+time"),
-            of_time: page!($engine, "", "+position", "time"),
-            all: page!($engine, "", "position", "+time"),
+            of_key: page!($engine, $key),
+            of_owner: page!($engine, $owner),
+            of_tenant: page!($engine, $tenant),
+            of_time: page!(
+                $engine,
+                ("time >= $8 AND time <= $9 AND +position > $1", "+position")
+            ),
+            all: page!($engine, ("position > $1", "position")),
         }
     };
 }
 
 /// Several kinds are a JSON list.
 #[cfg(feature = "sqlite")]
-pub(super) const SQLITE: Statements = statements!((
-    "keyward_audit",
-    "IN (SELECT value FROM json_each($6))",
-    "instr"
-));
+pub(super) const SQLITE: Statements = statements!(
+    engine: ("keyward_audit", "IN (SELECT value FROM json_each($6))", "instr"),
+    of_key: ("key_id = $2 AND position > $1", "position"),
+    of_owner: ("owner = $3 AND position > $1", "position"),
+    of_tenant: ("tenant = $4 AND position > $1", "position")
+);
 
 /// Several kinds are an array of texts.
+///
+/// Written so that the primary key cannot give the order: PostgreSQL takes the events of an owner to be evenly spread over
+/// the table, would look for those of a busy one from the first position on, and find a new one's at the very end.
 #[cfg(feature = "postgres")]
-pub(super) const POSTGRES: Statements = statements!(("keyward.audit", "= ANY($6)", "strpos"));
+pub(super) const POSTGRES: Statements = statements!(
+    engine: ("keyward.audit", "= ANY($6)", "strpos"),
+    of_key: ("(key_id, position) > ($2, $1) AND key_id <= $2", "key_id, position"),
+    of_owner: ("(owner, position) > ($3, $1) AND owner <= $3", "owner, position"),
+    of_tenant: ("(tenant, position) > ($4, $1) AND tenant <= $4", "tenant, position")
+);
 
 impl Statements {
     fn fitting(&self, query: &AuditQuery) -> &'static str {
@@ -105,8 +125,8 @@ pub(super) struct Question {
     pub(super) actor: Option<String>,
     pub(super) kinds: Option<Vec<&'static str>>,
     pub(super) outcome: Option<&'static str>,
-    /// Both ends belong to it.
-    pub(super) time: (i64, i64),
+    /// From the first moment to the last. Both are set, or none.
+    pub(super) time: (Option<i64>, Option<i64>),
     pub(super) unbound: bool,
     pub(super) rows: i64,
 }
@@ -136,13 +156,13 @@ impl Question {
 
 /// Moments are whole microseconds, so that the last one before the end is one less. Nothing lies before the first of all:
 /// then the span ends before it begins.
-fn span(from: Option<Timestamp>, until: Option<Timestamp>) -> (i64, i64) {
+fn span(from: Option<Timestamp>, until: Option<Timestamp>) -> (Option<i64>, Option<i64>) {
     let first = from.map_or(i64::MIN, Timestamp::as_micros);
-    match until.map(Timestamp::as_micros) {
-        None => (first, i64::MAX),
-        Some(end) => end
-            .checked_sub(1)
-            .map_or((i64::MAX, i64::MIN), |last| (first, last)),
+    let last = until.map_or(Some(i64::MAX), |end| end.as_micros().checked_sub(1));
+    match (from, until, last) {
+        (None, None, _) => (None, None),
+        (_, _, Some(last)) => (Some(first), Some(last)),
+        (_, _, None) => (Some(i64::MAX), Some(i64::MIN)),
     }
 }
 
@@ -217,10 +237,73 @@ mod tests {
     #[test]
     fn ends_a_span_before_its_end() {
         let at = |micros| Some(Timestamp::from_micros(micros));
-        assert_eq!(span(None, None), (i64::MIN, i64::MAX));
-        assert_eq!(span(at(5), at(6)), (5, 5));
-        assert_eq!(span(at(5), at(5)), (5, 4));
+        assert_eq!(span(None, None), (None, None));
+        assert_eq!(span(at(5), None), (Some(5), Some(i64::MAX)));
+        assert_eq!(span(None, at(6)), (Some(i64::MIN), Some(5)));
+        assert_eq!(span(at(5), at(5)), (Some(5), Some(4)));
         let (first, last) = span(None, Some(Timestamp::MIN));
         assert!(first > last);
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn every_question_is_led_by_its_index() {
+        use sqlx::Row as _;
+
+        use crate::audit::sql::{retention, tables};
+
+        let pool = crate::sql::open::in_memory().await.unwrap();
+        crate::sql::sqlite::migrate(&pool, tables::SQLITE)
+            .await
+            .unwrap();
+        let asked = AuditQuery::new;
+        let whole = "SEARCH keyward_audit USING INTEGER PRIMARY KEY (rowid>?)";
+        let plans = [
+            (
+                SQLITE.fitting(&asked().with_key_id("a").with_from(Timestamp::EPOCH)),
+                "keyward_audit_by_key (key_id=? AND position>?)",
+                false,
+            ),
+            (
+                SQLITE.fitting(&asked().with_owner("a").with_tenant("b")),
+                "keyward_audit_by_owner (owner=? AND position>?)",
+                false,
+            ),
+            (
+                SQLITE.fitting(&asked().with_tenant("b").with_until(Timestamp::EPOCH)),
+                "keyward_audit_by_tenant (tenant=? AND position>?)",
+                false,
+            ),
+            (
+                SQLITE.fitting(&asked().with_until(Timestamp::EPOCH)),
+                "keyward_audit_by_time (time>? AND time<?)",
+                true,
+            ),
+            (SQLITE.fitting(&asked()), whole, false),
+            (SQLITE.fitting(&asked().without_tenant()), whole, false),
+            (
+                retention::SQLITE.oldest,
+                "keyward_audit_by_time (time<?)",
+                false,
+            ),
+            (
+                retention::SQLITE.is_due,
+                "keyward_audit_by_time (time<?)",
+                false,
+            ),
+            (
+                retention::SQLITE.remove,
+                "INTEGER PRIMARY KEY (rowid=?)",
+                false,
+            ),
+        ];
+        for (statement, index, sorts) in plans {
+            let statement = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let rows = sqlx::query(statement).fetch_all(&pool).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            let plan = plan.join("; ");
+            assert!(plan.contains(index), "{plan}");
+            assert_eq!(plan.contains("TEMP B-TREE"), sorts, "{plan}");
+        }
     }
 }
