@@ -270,7 +270,7 @@ fn varied() -> Vec<AuditEvent> {
         let mut event = AuditEvent::new(kind, time)
             .with_sequence(n)
             .with_id(EventId::new(time, &[any(n, 251).to_le_bytes()[0]; 10]));
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             event = event.with_failure("refused");
         }
         if let Some(key) = keys.get(any(n, 4)) {
@@ -281,7 +281,7 @@ fn varied() -> Vec<AuditEvent> {
         }
         if let Some(tenant) = tenants.get(any(n / 3, 5)) {
             event = event.with_tenant(*tenant);
-        } else if n % 2 == 0 {
+        } else if n.is_multiple_of(2) {
             event = event.with_detail("tenant_binding", "platform");
         }
         if let Some(actor) = actors.get(any(n, 3)) {

@@ -144,7 +144,7 @@ fn old_bytes(file: &Path, before: Timestamp) -> io::Result<Option<u64>> {
         there => there?,
     };
     let old = Timestamp::from(there.modified()?) < before;
-    Ok(old.then(|| there.len()))
+    Ok(old.then_some(there.len()))
 }
 
 /// Pieces are moved there under the lock of the trail's file. Looked at again under it, so that none goes that was put

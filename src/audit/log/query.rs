@@ -214,7 +214,7 @@ impl AuditQuery {
     /// tests of those that do not. The place to continue from is not looked at.
     #[must_use]
     pub fn matches(&self, event: &AuditEvent) -> bool {
-        fn is<T: PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
+        fn is<T: Copy + PartialEq>(wanted: Option<T>, found: Option<T>) -> bool {
             wanted.is_none() || wanted == found
         }
         is(self.key_id(), event.key_id())

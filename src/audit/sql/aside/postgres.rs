@@ -7,10 +7,11 @@ use tokio::sync::Mutex;
 use crate::audit::PostgresAuditSink;
 use crate::audit::sql::log::{self, Question, Readable, Statements, ask};
 use crate::audit::sql::retention::{self, Old, Prunable};
-use crate::sql::{self, Work};
+use crate::sql::{self, Dialect as _, Work};
 
 /// Ends a statement in the server too when it is given up here: a little less than [`READING`](log::READING).
-const STATEMENT_TIMEOUT: &str = "SET statement_timeout = '29s'";
+/// For the transaction only: behind a pooler the session is somebody else's next.
+const STATEMENT_TIMEOUT: &str = "SET LOCAL statement_timeout = '29s'";
 
 /// Connections beside the pool, for what may take long: whoever reads or purges the trail takes none from those who verify
 /// keys, and does not hold up the writer. There is one at a time, opened when it is needed.
@@ -34,13 +35,13 @@ impl Side {
         let _turn = self.turn.lock().await;
         let mut connection = self.options.connect().await?;
         sql::postgres::refuse_replica(&mut connection).await?;
-        sqlx::query(STATEMENT_TIMEOUT)
-            .execute(&mut connection)
-            .await?;
-        let done = work(&mut connection).await;
-        // What was asked for is here; the server notices in any case that nobody is there any more.
+        let mut step = connection.begin_with(Postgres::BEGIN).await?;
+        sqlx::query(STATEMENT_TIMEOUT).execute(&mut *step).await?;
+        let done = work(&mut step).await?;
+        step.commit().await?;
+        // What was asked for is done; the server notices in any case that nobody is there any more.
         drop(connection.close().await);
-        done
+        Ok(done)
     }
 }
 
