@@ -20,7 +20,7 @@ const LONGEST_LINE: u64 = 256 * 1024;
 /// The files of a trail, to be purged.
 ///
 /// Whole numbered files go, from the front, when their last event is old; the file that is being written stays, as
-/// [`purge`](super::purge) has it, and writers need not stop. After them goes the `.torn` file, when nothing was added to it
+/// [`purge`](super::purge()) has it, and writers need not stop. After them goes the `.torn` file, when nothing was added to it
 /// since: what crashes cut off has to be kept no longer than what they left whole.
 ///
 /// ```
