@@ -203,3 +203,36 @@ async fn a_server_that_is_not_there_is_an_outage() {
     let error = sink.page(&AuditQuery::new()).await.unwrap_err();
     assert!(matches!(error, AuditError::Unavailable { .. }), "{error:?}");
 }
+
+/// Several processes write, each over a connection of its own, and a reader goes on from page to page along an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_of_an_owner_are_whole_while_several_processes_write() {
+    const WRITERS: usize = 4;
+    const BATCHES: usize = 25;
+    let (sink, _, url) = table().await;
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..WRITERS {
+        let pool = PgPool::connect(&url).await.unwrap();
+        let writer = PostgresAuditSink::from_pool(pool, "w").unwrap();
+        writers.spawn(async move {
+            let event = AuditEvent::new(AuditKind::KeyCreated, Timestamp::EPOCH);
+            let batch = ["acme", "evil", "acme"].map(|owner| event.clone().with_owner(owner));
+            for _ in 0..BATCHES {
+                writer.write(&batch).await.unwrap();
+            }
+        });
+    }
+    let (mut query, mut found) = (AuditQuery::new().with_owner("acme").with_page_size(2), 0);
+    loop {
+        while writers.try_join_next().is_some() {}
+        let written = writers.is_empty();
+        let page = sink.page(&query).await.unwrap();
+        found += page.events.len();
+        match page.events.last() {
+            Some(last) => query = query.with_after(last.cursor),
+            None if written => break,
+            None => tokio::task::yield_now().await,
+        }
+    }
+    assert_eq!(found, WRITERS * BATCHES * 2);
+}
