@@ -14,9 +14,8 @@ use crate::sql::Dialect;
 use crate::sql::fault::Fault;
 use crate::time::Timestamp;
 
-/// How long a page, or a step of a purge, may take. A narrow question takes some
-/// hundredths of a second; a wide one over a large table
-/// should be asked in narrower parts rather than wait longer.
+/// How long a page, or a step of a purge, may take. A narrow question takes some hundredths of a second; a wide one over a
+/// large table should be asked in narrower parts rather than wait longer.
 pub(super) const READING: Duration = Duration::from_secs(30);
 
 /// The statements of one engine, by the index that leads to the events.
