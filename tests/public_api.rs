@@ -15,8 +15,9 @@ use std::sync::Arc;
 use keyward::access::{AccessPolicy, CeilingError, Decision, Grant, Requirement};
 use keyward::audit::export::{CsvRecords, ExportError, Exported, OcsfLines, Product, TrailEvents};
 use keyward::audit::{
-    AuditError, AuditEvent, AuditRecorder, AuditSink, ChainError, ChainReport, LineHash,
-    MemorySink, Purged,
+    AuditCursor, AuditError, AuditEvent, AuditPage, AuditPurge, AuditQuery, AuditRecorder,
+    AuditSink, ChainError, ChainReport, InvalidAuditCursor, LineHash, MemorySink, PurgeError,
+    PurgeReport, Purged, TrailFiles,
 };
 use keyward::hash::{HashError, HashPool, Hashing, KeyHasher, PepperRing, PoolError, ProofMemory};
 use keyward::key::{KeyFormat, KeyId, KeyParseError, KeyRecord, SecretKey};
@@ -50,13 +51,13 @@ fn values_cross_threads_and_show_themselves() {
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
         ImportKey, UpdateKey, Revoked, Rotation, Review, LimitPlan, FailureBudget, Rejection,
         RequestContext<'static>, ServiceCounters, AccessPolicy, Grant, Requirement, Decision,
-        AuditEvent, AuditRecorder, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
+        AuditEvent, AuditRecorder, AuditCursor, AuditPage, AuditQuery, PurgeReport, TrailFiles, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
         KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
         MemoryStore, Timestamp, CsvRecords<Vec<u8>>, Exported, OcsfLines<Vec<u8>>, Product, TrailEvents,
     );
     all!(shows_itself:
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
-        ImportKey, UpdateKey, Revoked, LimitPlan, KeyRecord, SecretKey, Hashing, PepperRing,
+        ImportKey, UpdateKey, Revoked, LimitPlan, KeyRecord, AuditPurge<'static>, SecretKey, Hashing, PepperRing,
     );
     all!(is_cloned: KeyService, VerifiedKey, Actor, IssueKey, UpdateKey, LimitPlan);
 }
@@ -109,8 +110,8 @@ fn what_speaks_to_vault_crosses_threads_and_shows_itself() {
 fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
-        StoreError, AuditedError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
-        CeilingError, ExportError,
+        StoreError, AuditedError, AuditError, InvalidAuditCursor, PurgeError, ChainError, RateLimitError, HashError, PoolError,
+        KeyParseError, RandomError, CeilingError, ExportError,
     );
 }
 

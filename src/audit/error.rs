@@ -37,6 +37,24 @@ pub enum AuditError {
         sink: &'static str,
     },
 
+    /// An event that stands in the trail is damaged, or of a later version's kind.
+    #[error("the audit sink {sink} holds an event that cannot be read, at {place}")]
+    #[non_exhaustive]
+    UnreadableEvent {
+        /// Which sink.
+        sink: &'static str,
+        /// Where it stands: a position, or a line of a file.
+        place: String,
+    },
+
+    /// The role with which the trail is reached may not remove events from it.
+    #[error("the audit sink {sink} does not let this role remove events")]
+    #[non_exhaustive]
+    MayNotRemove {
+        /// Which sink.
+        sink: &'static str,
+    },
+
     /// The recorder was shut down, or its runtime is gone.
     #[error("the audit recorder is closed")]
     Closed,
@@ -79,6 +97,21 @@ impl AuditError {
             sink,
             source: Arc::from(source.into()),
         }
+    }
+
+    /// Returns [`AuditError::UnreadableEvent`]. `place` says where it stands, such as `position 17`.
+    #[must_use]
+    pub fn unreadable_event(sink: &'static str, place: impl Into<String>) -> Self {
+        Self::UnreadableEvent {
+            sink,
+            place: place.into(),
+        }
+    }
+
+    /// Returns [`AuditError::MayNotRemove`].
+    #[must_use]
+    pub const fn may_not_remove(sink: &'static str) -> Self {
+        Self::MayNotRemove { sink }
     }
 
     /// Returns [`AuditError::Unreadable`].

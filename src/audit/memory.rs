@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{AuditError, AuditEvent, AuditSink};
+use super::{
+    AuditCursor, AuditError, AuditEvent, AuditExporter, AuditLog, AuditPage, AuditQuery,
+    AuditRetention, AuditSink, LoggedEvent, PurgeError, RemovedPart,
+};
 use crate::sync::{Mutex, lock};
+use crate::time::Timestamp;
 
 /// Keeps events in memory, for tests and for a view of the latest ones. Clones share what they hold.
 ///
@@ -34,7 +38,9 @@ pub struct MemorySink {
 
 #[derive(Debug, Default)]
 struct Held {
-    events: VecDeque<AuditEvent>,
+    events: VecDeque<LoggedEvent>,
+    /// Positions count all events that were ever written, from 1.
+    written: u64,
     discarded: u64,
     last_sequence: Option<u64>,
 }
@@ -62,7 +68,9 @@ impl MemorySink {
     /// Returns the events it holds, the oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
-        lock(&self.held).events.iter().cloned().collect()
+        let held = lock(&self.held);
+        let events = held.events.iter();
+        events.map(|held| held.event.clone()).collect()
     }
 
     /// Returns how many events newer ones pushed out.
@@ -78,7 +86,9 @@ impl AuditSink for MemorySink {
         let mut held = lock(&self.held);
         for event in events {
             held.last_sequence = held.last_sequence.max(event.sequence());
-            held.events.push_back(event.clone());
+            held.written = held.written.saturating_add(1);
+            let logged = LoggedEvent::new(held.written, event.clone());
+            held.events.push_back(logged);
             if self
                 .capacity
                 .is_some_and(|max| held.events.len() > max.get())
@@ -96,5 +106,66 @@ impl AuditSink for MemorySink {
 
     async fn last_sequence(&self) -> Result<Option<u64>, AuditError> {
         Ok(lock(&self.held).last_sequence)
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemorySink {
+    async fn page(&self, query: &AuditQuery) -> Result<AuditPage, AuditError> {
+        let size = query.page_size();
+        let held = lock(&self.held);
+        let behind = |logged: &&LoggedEvent| Some(logged.cursor) > query.after();
+        let found = held
+            .events
+            .iter()
+            .filter(behind)
+            .filter(|logged| query.matches(&logged.event))
+            .take(size.saturating_add(1));
+        Ok(AuditPage::cut(found.cloned().collect(), size))
+    }
+}
+
+#[async_trait]
+impl AuditRetention for MemorySink {
+    async fn is_due(&self, before: Timestamp) -> Result<bool, AuditError> {
+        let held = lock(&self.held);
+        Ok(held.events.iter().any(|held| held.event.time() < before))
+    }
+
+    async fn remove_part(
+        &self,
+        before: Timestamp,
+        most: usize,
+        exporter: Option<&mut (dyn AuditExporter + '_)>,
+    ) -> Result<Option<RemovedPart>, PurgeError> {
+        let (cursors, events) = self.old(before, most);
+        if cursors.is_empty() {
+            return Ok(None);
+        }
+        if let Some(exporter) = exporter {
+            let exported = exporter.export(&events).await;
+            exported.map_err(PurgeError::Export)?;
+        }
+        let mut part = RemovedPart::default();
+        let mut held = lock(&self.held);
+        held.events.retain(|logged| {
+            let goes = cursors.binary_search(&logged.cursor).is_ok();
+            if goes {
+                part.events = part.events.saturating_add(1);
+                part.last_position = Some(logged.cursor.position());
+                part.note("memory", logged.event.sequence());
+            }
+            !goes
+        });
+        Ok(Some(part))
+    }
+}
+
+impl MemorySink {
+    fn old(&self, before: Timestamp, most: usize) -> (Vec<AuditCursor>, Vec<AuditEvent>) {
+        let held = lock(&self.held);
+        let old = held.events.iter().filter(|it| it.event.time() < before);
+        let old = old.take(most.max(1)).cloned();
+        old.map(|logged| (logged.cursor, logged.event)).unzip()
     }
 }

@@ -31,10 +31,12 @@ mod event;
 pub mod export;
 mod fan_out;
 mod json_lines;
+mod log;
 mod memory;
 mod observer;
 mod recorder;
 mod redact;
+mod retention;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "tracing")]
@@ -53,7 +55,12 @@ pub use self::event::{
 pub use self::fan_out::FanOut;
 pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
-    LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
+    LineHash, Purged, StartsAfter, SyncPolicy, TrailFiles, purge, trail_files, verify_chain,
+};
+pub(crate) use self::log::PLATFORM;
+pub use self::log::{
+    AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
+    TenantFilter,
 };
 pub use self::memory::MemorySink;
 pub use self::observer::AuditObserver;
@@ -63,6 +70,7 @@ pub use self::recorder::{
 pub use self::redact::{RedactingWriter, Redactor};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::sql::Pen;
+pub use self::retention::{AuditPurge, AuditRetention, PurgeError, PurgeReport, RemovedPart};
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]

@@ -101,11 +101,15 @@ impl KeyServiceBuilder {
             (Some(budget), false) => Some(budget),
             (None, false) => Some(usual_budget()?),
         };
-        let recorder = match self.recorder {
-            Some(recorder) => recorder,
-            None => {
-                let own = self.together.as_ref().map(|store| store.sink());
-                start_recorder(own.or(self.sink), self.observers)?
+        let mut log = self.log;
+        let own = self.together.as_ref().map(|store| store.sink());
+        let recorder = match (self.recorder, own.or(self.sink)) {
+            (Some(recorder), _) => recorder,
+            (None, Some(sink)) => start_recorder(sink, self.observers)?,
+            (None, None) => {
+                let memory = Arc::new(MemorySink::bounded(DEFAULT_TRAIL));
+                log.get_or_insert(Arc::<MemorySink>::clone(&memory));
+                start_recorder(memory, self.observers)?
             }
         };
         let settings = Settings {
@@ -132,6 +136,7 @@ impl KeyServiceBuilder {
                 .unwrap_or_else(|| Arc::new(MemoryRateLimiter::new())),
             gate: gate.map(|budget| FailureGate::new(MemoryRateLimiter::new(), budget)),
             trail: Trail::new(recorder),
+            log,
             owners: self.owners,
             outages: self.outages,
             clock: self.clock,
@@ -171,16 +176,12 @@ impl KeyServiceBuilder {
 }
 
 fn start_recorder(
-    sink: Option<Arc<dyn AuditSink>>,
+    sink: Arc<dyn AuditSink>,
     observers: Vec<Arc<dyn AuditObserver>>,
 ) -> Result<AuditRecorder, AuditError> {
-    let builder = match sink {
-        Some(sink) => AuditRecorder::builder(sink),
-        None => AuditRecorder::builder(MemorySink::bounded(DEFAULT_TRAIL)),
-    };
     observers
         .into_iter()
-        .fold(builder, AuditRecorderBuilder::observer)
+        .fold(AuditRecorder::builder(sink), AuditRecorderBuilder::observer)
         .start()
 }
 

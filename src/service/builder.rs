@@ -6,7 +6,7 @@ use super::gate::FailureBudget;
 use super::outage::OutageReporter;
 use super::{LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
-use crate::audit::{AuditObserver, AuditRecorder, AuditSink};
+use crate::audit::{AuditLog, AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
 use crate::key::KeyFormat;
 use crate::random::{OsRandom, SecureRandom};
@@ -59,6 +59,7 @@ pub struct KeyServiceBuilder {
     pub(super) no_failure_budget: bool,
     pub(super) recorder: Option<AuditRecorder>,
     pub(super) sink: Option<Arc<dyn AuditSink>>,
+    pub(super) log: Option<Arc<dyn AuditLog>>,
     pub(super) observers: Vec<Arc<dyn AuditObserver>>,
     pub(super) owners: Option<Arc<dyn OwnerStatus>>,
     pub(super) outages: OutageReporter,
@@ -87,6 +88,7 @@ impl KeyServiceBuilder {
             no_failure_budget: false,
             recorder: None,
             sink: None,
+            log: None,
             observers: Vec::new(),
             owners: None,
             outages: OutageReporter::default(),
@@ -161,6 +163,13 @@ impl KeyServiceBuilder {
     /// own, and `build` refuses another.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Sets where [`read_audit`](super::KeyService::read_audit) and [`export_audit`](super::KeyService::export_audit) read: the
+    /// sink that is written to, usually. Nowhere otherwise, but for the trail in memory that a service without a sink has.
+    pub fn audit_log(mut self, log: impl AuditLog) -> Self {
+        self.log = Some(Arc::new(log));
         self
     }
 

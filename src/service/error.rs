@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::BoxError;
 use crate::access::{CeilingError, Permission};
-use crate::audit::AuditError;
+use crate::audit::{AuditError, PurgeError};
 use crate::store::{AuditedError, StoreError};
 
 /// A life-cycle operation did not happen.
@@ -56,6 +56,18 @@ pub enum LifecycleError {
     /// The audit trail could not be written, so nothing was changed.
     #[error("the audit trail could not be written; nothing was changed")]
     Audit(#[source] AuditError),
+    /// The service was not told where its audit trail can be read.
+    #[error("the service has no audit log to read")]
+    NoAuditLog,
+    /// The audit trail could not be read.
+    #[error("the audit trail could not be read")]
+    AuditLog(#[source] AuditError),
+    /// Whoever was to take the exported events did not.
+    #[error("the audit trail could not be exported to its end")]
+    AuditExport(#[source] BoxError),
+    /// The audit trail could not be purged to its end.
+    #[error("the audit trail could not be purged")]
+    AuditPurge(#[source] PurgeError),
     /// The hash pool is full. Nothing was changed.
     #[error("too many slow hashes are waiting")]
     Overloaded {
@@ -103,6 +115,10 @@ impl LifecycleError {
             Self::OwnerLimit { .. } => "owner_limit",
             Self::Contended => "contended",
             Self::Audit(_) => "audit_unavailable",
+            Self::NoAuditLog => "no_audit_log",
+            Self::AuditLog(_) => "audit_unreadable",
+            Self::AuditExport(_) => "export_failed",
+            Self::AuditPurge(error) => error.code(),
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable(_) => "unavailable",
         }

@@ -7,6 +7,7 @@
 mod actor;
 mod admit;
 mod assemble;
+mod audit_log;
 mod authorize;
 mod builder;
 mod change;
@@ -29,6 +30,7 @@ mod prove;
 mod races;
 mod rejection;
 mod request;
+mod retention;
 mod rotate;
 mod switch;
 mod together;
@@ -69,7 +71,7 @@ pub use update::{Field, UpdateKey};
 pub use verified::VerifiedKey;
 
 use crate::access::AccessPolicy;
-use crate::audit::{AuditCounters, AuditError, AuditRecorder};
+use crate::audit::{AuditCounters, AuditError, AuditLog, AuditRecorder};
 use crate::hash::{
     HashError, HashPool, HashPoolStats, Hashing, ProofMemory, ProofMemoryStats, SingleFlight,
 };
@@ -105,6 +107,7 @@ struct Inner {
     limiter: Arc<dyn RateLimiter>,
     gate: Option<gate::FailureGate>,
     trail: trail::Trail,
+    log: Option<Arc<dyn AuditLog>>,
     owners: Option<Arc<dyn OwnerStatus>>,
     outages: outage::OutageReporter,
     clock: Arc<dyn Clock>,

@@ -1,5 +1,6 @@
 //! What a test needs: a clock that waits, seeded randomness, faults, and the conformance suites.
 
+pub mod audit_log_rules;
 pub mod audit_rules;
 pub mod audited_rules;
 mod clock;

@@ -117,6 +117,7 @@ impl Rig {
             .hashing(hashing.build().unwrap())
             .hash_pool(pool(2, 64))
             .recorder(recorder)
+            .audit_log(trail.clone())
             .clock(clock.clone());
         Self {
             service: with(builder).build().unwrap(),

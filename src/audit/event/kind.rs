@@ -97,7 +97,11 @@ impl AuditKind {
 
     /// Returns whether the event tells of an operation that somebody carried out, on a key or on the trail itself.
     pub(in crate::audit) const fn is_administrative(self) -> bool {
-        self.is_life_cycle() || matches!(self, Self::AuditExported | Self::AuditPurged)
+        self.is_life_cycle()
+            || matches!(
+                self,
+                Self::AuditRead | Self::AuditExported | Self::AuditPurged
+            )
     }
 
     /// Returns the outcome that an event of this kind has unless told otherwise.

@@ -29,9 +29,9 @@ pub(super) use self::wire::rfc3339;
 pub const SCHEMA: u32 = 1;
 
 /// Longest key id, in bytes. Ours have 12 characters; imported ones may be longer.
-const MAX_KEY_ID: usize = 64;
+pub(super) const MAX_KEY_ID: usize = 64;
 /// Longest owner, tenant, role and route template, in bytes.
-const MAX_NAME: usize = 256;
+pub(super) const MAX_NAME: usize = 256;
 /// Longest user agent, in bytes: real browsers stay below 200.
 const MAX_USER_AGENT: usize = 256;
 /// Longest request id, in bytes: a UUID has 36, a `traceparent` 55.

@@ -50,7 +50,7 @@ impl Text {
     }
 
     /// Like [`Text::cut`], but keeps what fits as it is.
-    pub(super) fn bounded(self, max: usize) -> Self {
+    pub(in crate::audit) fn bounded(self, max: usize) -> Self {
         match shorten(self.as_str(), max) {
             Cow::Borrowed(_) => self,
             Cow::Owned(short) => Self::from(short),

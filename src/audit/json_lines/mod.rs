@@ -1,6 +1,7 @@
 mod chain;
 mod files;
 mod purge;
+mod retention;
 mod rotation;
 mod tail;
 mod trail;
@@ -23,6 +24,7 @@ use super::{AuditError, AuditEvent, AuditSink};
 pub use self::chain::LineHash;
 pub use self::files::trail_files;
 pub use self::purge::{DEFAULT_RETENTION, Purged, purge};
+pub use self::retention::TrailFiles;
 pub use self::verify::{ChainError, ChainFault, ChainReport, StartsAfter, verify_chain};
 
 /// Name of the sink in errors.
@@ -252,9 +254,11 @@ mod tests {
         let requests = events(&[AuditKind::RequestCompleted, AuditKind::AuthenticationFailed]);
         let mixed = events(&[AuditKind::RequestCompleted, AuditKind::KeyRevoked]);
         let purge = events(&[AuditKind::AuditPurged]);
-        let by_policy = |sync: SyncPolicy| [&requests, &mixed, &purge].map(|e| sync.applies_to(e));
-        assert_eq!(by_policy(SyncPolicy::Always), [true, true, true]);
-        assert_eq!(by_policy(SyncPolicy::LifeCycle), [false, true, true]);
-        assert_eq!(by_policy(SyncPolicy::Never), [false, false, false]);
+        let read = events(&[AuditKind::AuditRead]);
+        let by_policy =
+            |sync: SyncPolicy| [&requests, &mixed, &purge, &read].map(|e| sync.applies_to(e));
+        assert_eq!(by_policy(SyncPolicy::Always), [true, true, true, true]);
+        assert_eq!(by_policy(SyncPolicy::LifeCycle), [false, true, true, true]);
+        assert_eq!(by_policy(SyncPolicy::Never), [false, false, false, false]);
     }
 }

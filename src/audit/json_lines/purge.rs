@@ -25,6 +25,9 @@ pub struct Purged {
 
 /// Removes the rotated files of a trail whose last event is older than `retention`, oldest first, and returns which.
 ///
+/// It leaves no trace: [`AuditRecorder::purge`](crate::audit::AuditRecorder::purge) with
+/// [`TrailFiles`](crate::audit::TrailFiles) writes down what it removes, and can export it first.
+///
 /// Only whole files go, from the front: the first line of what remains still names the file, the sequence and the
 /// hash before it, and [`verify_chain`](super::verify_chain) accepts that and says so. The file that is being written
 /// stays, and so does the newest rotated one while the present one is empty. It stops at the first file that is young
@@ -82,7 +85,7 @@ fn remove_older(path: &Path, limit: Timestamp, purged: &mut Purged) -> io::Resul
 }
 
 /// All rotated files that a line follows.
-fn removable(path: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn removable(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files: Vec<_> = rotated(path)?.into_iter().map(|(_, file)| file).collect();
     // Looked at second: whatever was rotated since then follows all that is listed.
     let followed = match File::open(path) {

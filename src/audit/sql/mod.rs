@@ -3,8 +3,11 @@
 //! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
 mod beside;
+mod aside;
+mod log;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod retention;
 mod row;
 mod sink;
 #[cfg(feature = "sqlite")]

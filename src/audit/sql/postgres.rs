@@ -5,6 +5,7 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
 use super::beside::EventTable;
+use super::aside::Side;
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;
@@ -37,6 +38,7 @@ use crate::sql::{self, Work};
 pub struct PostgresAuditSink {
     pool: PgPool,
     sink: Sink<Writer>,
+    pub(super) side: Side,
 }
 
 /// The one connection that writes. It is replaced when it fails.
@@ -55,6 +57,7 @@ impl PostgresAuditSink {
     pub fn from_pool(pool: PgPool, label: &str) -> Result<Self, AuditError> {
         Ok(Self {
             sink: Sink::new(Writer::new(&pool), label)?,
+            side: Side::new(&pool),
             pool,
         })
     }

@@ -24,10 +24,7 @@ impl Row {
             sequence: event.sequence().map(u64::cast_signed),
             time: event.time().as_micros(),
             kind: event.kind().code(),
-            outcome: match event.outcome() {
-                Outcome::Success => "success",
-                Outcome::Failure => "failure",
-            },
+            outcome: outcome(event.outcome()),
             actor: event.actor().map(|actor| searchable(&actor.to_string())),
             key_id: event.key_id().map(searchable),
             owner: event.owner().map(searchable),
@@ -38,6 +35,14 @@ impl Row {
 }
 
 /// A text as it stands in its line: no engine refuses it, and it cannot disturb whoever prints the table.
-fn searchable(text: &str) -> String {
+pub(super) fn searchable(text: &str) -> String {
     escape(text).into_owned()
+}
+
+/// The outcome's name.
+pub(super) const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Failure => "failure",
+    }
 }

@@ -131,6 +131,32 @@ macro_rules! audit_sink {
         }
 
         #[async_trait::async_trait]
+        impl $crate::audit::AuditLog for $sink {
+            async fn page(
+                &self,
+                query: &$crate::audit::AuditQuery,
+            ) -> Result<$crate::audit::AuditPage, AuditError> {
+                $crate::audit::sql::log::page(self, query).await
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl $crate::audit::AuditRetention for $sink {
+            async fn is_due(&self, before: $crate::time::Timestamp) -> Result<bool, AuditError> {
+                $crate::audit::sql::retention::is_due(self, before).await
+            }
+
+            async fn remove_part(
+                &self,
+                before: $crate::time::Timestamp,
+                most: usize,
+                exporter: Option<&mut (dyn $crate::audit::AuditExporter + '_)>,
+            ) -> Result<Option<$crate::audit::RemovedPart>, $crate::audit::PurgeError> {
+                $crate::audit::sql::retention::remove_part(self, before, most, exporter).await
+            }
+        }
+
+        #[async_trait::async_trait]
         impl $crate::audit::AuditSink for $sink {
             async fn write(&self, events: &[$crate::audit::AuditEvent]) -> Result<(), AuditError> {
                 self.sink.write(events).await

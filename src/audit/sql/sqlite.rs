@@ -30,7 +30,7 @@ use crate::sql::{self, Dialect as _, Work};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SqliteAuditSink {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
     sink: Sink<Pool>,
 }
 

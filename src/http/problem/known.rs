@@ -148,7 +148,8 @@ impl From<LimitError> for Problem {
 /// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
 /// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
-/// | `Audit`, `Overloaded`, `Unavailable` | 503 |
+/// | `Audit`, `AuditLog`, `AuditExport`, `AuditPurge`, `Overloaded`, `Unavailable` | 503 |
+/// | `NoAuditLog` | 501 |
 impl From<&LifecycleError> for Problem {
     fn from(error: &LifecycleError) -> Self {
         use LifecycleError as E;
@@ -168,7 +169,12 @@ impl From<&LifecycleError> for Problem {
             E::Overloaded { retry_after } => {
                 plain(StatusCode::SERVICE_UNAVAILABLE).with_retry_after(*retry_after)
             }
-            E::Audit(_) | E::Unavailable(_) => {
+            E::NoAuditLog => plain(StatusCode::NOT_IMPLEMENTED),
+            E::Audit(_)
+            | E::AuditLog(_)
+            | E::AuditExport(_)
+            | E::AuditPurge(_)
+            | E::Unavailable(_) => {
                 plain(StatusCode::SERVICE_UNAVAILABLE).with_retry_after(OUTAGE_WAIT)
             }
         }
