@@ -22,7 +22,7 @@ use axum::Router;
 use axum::routing::{get as route, post};
 use http_support::{Call, Held, Reply, World, get, get_with};
 use keyward::audit::{
-    AuditEvent, AuditSink, Detail, JsonLinesSink, MemorySink, Outcome, PostgresAuditSink,
+    AuditEvent, AuditQuery, AuditSink, Detail, JsonLinesSink, MemorySink, Outcome, PostgresAuditSink,
     SqliteAuditSink, trail_files, verify_chain,
 };
 use keyward::hash::DigestText;
@@ -30,7 +30,7 @@ use keyward::http::{
     AuthenticateLayer, ClientAddressLayer, ProxyTrust, RequireHttpsLayer, RequireLayer,
 };
 use keyward::service::{Actor, Field, ImportKey, IssueKey, Rotation, UpdateKey};
-use keyward::store::sqlx;
+use keyward::store::{AuditedStore, PostgresStore, SqliteStore, sqlx};
 
 /// One line an event: kind, outcome, reason, actor, key, then what else it holds.
 const EXPECTED: &str = include_str!("cases/audit_scenario.txt");
@@ -46,7 +46,15 @@ struct Scene {
 
 impl Scene {
     fn new(sink: impl AuditSink) -> Self {
-        let world = World::with(|builder| builder.audit(sink));
+        Self::of(World::with(|builder| builder.audit(sink)))
+    }
+
+    /// Over a store that keeps the trail itself.
+    fn audited(store: impl AuditedStore) -> Self {
+        Self::of(World::audited(store))
+    }
+
+    fn of(world: World) -> Self {
         let keys = &world.service;
         let send = RequireLayer::permission("send_email").unwrap();
         let read = RequireLayer::permission("read_mail").unwrap();
@@ -298,9 +306,18 @@ fn rendered(event: &AuditEvent, names: &HashMap<String, &'static str>) -> String
 }
 
 fn assert_expected(events: &[AuditEvent], scene: &Scene) {
+    assert_counted(events);
+    assert_as_expected(events, scene);
+}
+
+/// One order, without a gap and with nothing twice.
+fn assert_counted(events: &[AuditEvent]) {
     let sequences: Vec<_> = events.iter().filter_map(AuditEvent::sequence).collect();
     let counted: Vec<_> = (1..).take(events.len()).collect();
     assert_eq!(sequences, counted, "a gap, or an event twice");
+}
+
+fn assert_as_expected(events: &[AuditEvent], scene: &Scene) {
     let lines: Vec<_> = events
         .iter()
         .map(|event| rendered(event, &scene.names))
@@ -383,4 +400,49 @@ async fn in_a_table_of_postgres() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_expected(&events, &scene);
+}
+
+/// The service reads its own trail: operations and requests by their positions, each kind counted for itself.
+async fn assert_kept_with_the_changes(scene: &Scene) {
+    let query = AuditQuery::new().with_limit(1000);
+    let page = scene
+        .world
+        .service
+        .read_audit(&scene.world.admin, query)
+        .await
+        .unwrap();
+    let events: Vec<_> = page
+        .entries
+        .iter()
+        .map(|entry| entry.event.clone())
+        .collect();
+    // A failure is told by the recorder, what succeeded by the change.
+    let is_change = |event: &&AuditEvent| event.kind().is_life_cycle();
+    let (changes, others): (Vec<&AuditEvent>, Vec<&AuditEvent>) =
+        events.iter().partition(is_change);
+    for part in [changes, others] {
+        assert_counted(&part.into_iter().cloned().collect::<Vec<_>>());
+    }
+    assert_as_expected(&events, scene);
+}
+
+#[tokio::test]
+async fn with_the_changes_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("keys.db"))
+        .await
+        .unwrap();
+    let mut scene = Scene::audited(store.with_audit("scene").await.unwrap());
+    play(&mut scene).await;
+    assert_kept_with_the_changes(&scene).await;
+}
+
+#[tokio::test]
+async fn with_the_changes_in_postgres() {
+    let store = PostgresStore::connect(&servers::Postgres::shared().database())
+        .await
+        .unwrap();
+    let mut scene = Scene::audited(store.with_audit("scene").await.unwrap());
+    play(&mut scene).await;
+    assert_kept_with_the_changes(&scene).await;
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use keyward::async_trait;
 use keyward::audit::{
-    AuditError, AuditEvent, AuditKind, AuditObserver, AuditRecorder, AuditSink, MemorySink, Outcome,
+    AuditError, AuditEvent, AuditKind, AuditLog, AuditObserver, AuditRecorder, AuditSink,
+    MemorySink, Outcome,
 };
 use keyward::hash::{DigestText, Hashing};
 use keyward::key::{KeyId, KeyRecord, Revision};
@@ -329,6 +330,10 @@ impl KeyStore for Ledger {
 impl AuditedStore for Ledger {
     fn sink(&self) -> Arc<dyn AuditSink> {
         Arc::new(self.trail.clone())
+    }
+
+    fn log(&self) -> Option<Arc<dyn AuditLog>> {
+        None
     }
 
     async fn insert_with_event(

@@ -101,7 +101,8 @@ impl KeyServiceBuilder {
             (Some(budget), false) => Some(budget),
             (None, false) => Some(usual_budget()?),
         };
-        let mut log = self.log;
+        let kept = self.together.as_ref().and_then(|store| store.log());
+        let mut log = self.log.or(kept);
         let own = self.together.as_ref().map(|store| store.sink());
         let recorder = match (self.recorder, own.or(self.sink)) {
             (Some(recorder), _) => recorder,

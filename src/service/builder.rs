@@ -167,7 +167,8 @@ impl KeyServiceBuilder {
     }
 
     /// Sets where [`read_audit`](super::KeyService::read_audit) and [`export_audit`](super::KeyService::export_audit) read: the
-    /// sink that is written to, usually. Nowhere otherwise, but for the trail in memory that a service without a sink has.
+    /// sink that is written to, usually. Otherwise in the trail that the store keeps, or in the memory that a service without a
+    /// sink has, or nowhere.
     pub fn audit_log(mut self, log: impl AuditLog) -> Self {
         self.log = Some(Arc::new(log));
         self

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{InsertKey, KeyStore, StoreError};
-use crate::audit::{AuditError, AuditEvent, AuditSink};
+use crate::audit::{AuditError, AuditEvent, AuditLog, AuditSink};
 use crate::key::{KeyId, KeyRecord, Revision};
 
 /// Keeps key records and the audit trail in one place, so that a change and the event that tells of it are one step.
@@ -32,6 +32,9 @@ use crate::key::{KeyId, KeyRecord, Revision};
 pub trait AuditedStore: KeyStore {
     /// Returns the sink for all other events, which ends in the same trail.
     fn sink(&self) -> Arc<dyn AuditSink>;
+
+    /// Returns the trail for reading, if it can be read. The service reads there unless it is given another.
+    fn log(&self) -> Option<Arc<dyn AuditLog>>;
 
     /// Does [`KeyStore::insert`] and writes the event.
     ///
@@ -89,6 +92,9 @@ macro_rules! forward {
         impl<S: AuditedStore + ?Sized> AuditedStore for $wrapper<S> {
             fn sink(&self) -> Arc<dyn AuditSink> {
                 (**self).sink()
+            }
+            fn log(&self) -> Option<Arc<dyn AuditLog>> {
+                (**self).log()
             }
             async fn insert_with_event(
                 &self,

@@ -29,7 +29,7 @@ use keyward::key::{KeyId, KeyRecord, Revision};
 use keyward::rate_limit::{Quota, Tier, Tiers};
 use keyward::service::{Actor, IssueKey, KeyServiceBuilder, LimitPlan};
 use keyward::store::{
-    Capabilities, InsertKey, KeyStore, ListKeys, MemoryStore, Page, StoreError, Usage,
+    AuditedStore, Capabilities, InsertKey, KeyStore, ListKeys, MemoryStore, Page, StoreError, Usage,
 };
 use keyward::testing::ManualClock;
 use keyward::time::{Clock as _, Timestamp};
@@ -113,14 +113,28 @@ impl World {
     }
 
     pub fn with(change: impl FnOnce(KeyServiceBuilder) -> KeyServiceBuilder) -> Self {
-        let store = Store::default();
+        let (store, sink) = (Store::default(), MemorySink::unbounded());
+        let builder = KeyService::builder(store.clone()).audit(sink.clone());
+        Self::of(builder, change, store, sink)
+    }
+
+    /// Over a store that keeps the trail itself; the world's own store and sink are not used.
+    pub fn audited(store: impl AuditedStore) -> Self {
+        let builder = KeyService::builder_audited(store);
+        Self::of(builder, |it| it, Store::default(), MemorySink::unbounded())
+    }
+
+    fn of(
+        builder: KeyServiceBuilder,
+        change: impl FnOnce(KeyServiceBuilder) -> KeyServiceBuilder,
+        store: Store,
+        sink: MemorySink,
+    ) -> Self {
         let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-        let sink = MemorySink::unbounded();
         let bcrypt = Bcrypt::builder().dangerous().low_cost(4).build().unwrap();
-        let builder = KeyService::builder(store.clone())
+        let builder = builder
             .hashing(Hashing::builder().prefer(bcrypt).build().unwrap())
             .limits(plan())
-            .audit(sink.clone())
             .clock(clock.clone());
         Self {
             service: change(builder).build().unwrap(),

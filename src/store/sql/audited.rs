@@ -19,7 +19,7 @@ macro_rules! audited_sql_store {
         const _: () = {
             use std::fmt;
 
-            use $crate::audit::AuditSink;
+            use $crate::audit::{AuditLog, AuditSink};
             use $crate::key::{KeyId, KeyRecord, Revision};
             use $crate::store::sql::error::{failed, insert_failed};
             use $crate::store::{
@@ -60,6 +60,10 @@ macro_rules! audited_sql_store {
             impl AuditedStore for $audited {
                 fn sink(&self) -> Arc<dyn AuditSink> {
                     Arc::clone(&self.sink) as Arc<dyn AuditSink>
+                }
+
+                fn log(&self) -> Option<Arc<dyn AuditLog>> {
+                    Some(Arc::clone(&self.sink) as Arc<dyn AuditLog>)
                 }
 
                 async fn insert_with_event(
