@@ -55,6 +55,11 @@ pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
     LineHash, Purged, StartsAfter, SyncPolicy, purge, trail_files, verify_chain,
 };
+#[cfg(feature = "audit-seal")]
+pub use self::json_lines::{
+    Checkpoint, CheckpointFault, CheckpointSink, DEFAULT_SEAL_INTERVAL, SealCounters, SealError,
+    SealKey, SealKeyError, SealReport, SealVerifier, Sealing, VerifierKey, checkpoints_file,
+};
 pub use self::memory::MemorySink;
 pub use self::observer::AuditObserver;
 pub use self::recorder::{
