@@ -85,15 +85,16 @@ impl NotesFile {
 }
 
 /// The notes of a file, and how many bytes come after the last whole one.
-pub(super) fn split(text: &str) -> (Vec<&str>, usize) {
-    let end = end_of_last_note(text.as_bytes());
-    let (whole, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+pub(super) fn split(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
+    let (whole, rest) = bytes
+        .split_at_checked(end_of_last_note(bytes))
+        .unwrap_or((bytes, b""));
     let mut notes = Vec::new();
     let mut start = 0;
-    for pair in gaps(whole.as_bytes()).chunks(2) {
+    for pair in gaps(whole).chunks(2) {
         let end = pair.last().copied().unwrap_or(whole.len());
         let note = whole.get(start..end).unwrap_or_default();
-        notes.push(note.strip_suffix('\n').unwrap_or(note));
+        notes.push(note.strip_suffix(b"\n").unwrap_or(note));
         start = end;
     }
     (notes, rest.len())

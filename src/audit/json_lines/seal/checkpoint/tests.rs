@@ -85,7 +85,7 @@ fn takes_no_signed_text_that_is_no_checkpoint_of_ours() {
         &fewer,
         &good.replacen("\n7\n", "\n07\n", 1),
         &good.replacen("\n7\n", "\n+7\n", 1),
-        &good.replacen("\n7\n", "\n11\n", 1),
+        &good.replacen("\n7\n", "\n6\n", 1),
         &good.replacen("\n7\n", "\n\u{664}\n", 1),
         &good.replacen(root, &STANDARD.encode([1; 32]), 1),
         &good.replacen(root, &STANDARD.encode([1; 31]), 1),

@@ -155,13 +155,13 @@ impl SealVerifier {
                 source,
             })?,
         };
-        // What is not text is no checkpoint either, and is named as the one it stands in.
-        let text = String::from_utf8_lossy(&bytes);
-        let (notes, unfinished) = split(&text);
+        let (notes, unfinished) = split(&bytes);
         let mut checkpoints: Vec<Checkpoint> = Vec::with_capacity(notes.len());
         for (index, note) in notes.into_iter().enumerate() {
             let before = checkpoints.last().map_or(0, Checkpoint::size);
-            let opened = match Checkpoint::open(note, &self.keys) {
+            // What is not text is changed by this, and so no checkpoint any more.
+            let note = String::from_utf8_lossy(note);
+            let opened = match Checkpoint::open(&note, &self.keys) {
                 Ok(opened) if opened.size() < before => Err(CheckpointFault::OutOfOrder),
                 opened => opened,
             };
