@@ -9,6 +9,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ed25519_dalek::{Signer, SigningKey};
 use keyward::audit::{
     AuditEvent, AuditKind, AuditSink, JsonLinesSink, SealKey, SealVerifier, Sealing, SyncPolicy,
     checkpoints_file, trail_files, verify_chain,
@@ -57,6 +58,15 @@ fn write(c: &mut Criterion) {
             b.iter(|| runtime.block_on(sink.write(black_box(&events))).unwrap());
         });
     }
+}
+
+/// A checkpoint of a million lines has some 700 bytes.
+fn sign(c: &mut Criterion) {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let text = [b'x'; 700];
+    c.bench_function("seal_sign_700_bytes", |b| {
+        b.iter(|| key.sign(black_box(&text)))
+    });
 }
 
 /// One line, its sync, the signature and the checkpoint's sync, beside the line and its sync.
@@ -114,5 +124,5 @@ fn verify(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, write, checkpoint, verify);
+criterion_group!(benches, write, sign, checkpoint, verify);
 criterion_main!(benches);

@@ -271,7 +271,7 @@ fn notes_of(whole: &[u8], file: &Path, path: &Path) -> Option<String> {
         .trim_end()
         .rfind("\n\nexample.com")
         .map_or(0, |at| at + 2);
-    (file == checkpoints_file(path)).then(|| text[start..text.len() - 1].to_owned())
+    (file == checkpoints_file(path)).then(|| text.get(start..text.len() - 1).unwrap().to_owned())
 }
 
 fn keep_lines(path: &Path, mut kept: usize) {

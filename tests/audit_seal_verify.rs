@@ -233,7 +233,7 @@ mod checkpoints {
         let ours = all[0].lines().last().unwrap().to_owned();
         let (name, signature) = ours.rsplit_once(' ').unwrap();
         let theirs = all[3].lines().last().unwrap().rsplit_once(' ').unwrap().1;
-        let forged = format!("{name} {}{}", &signature[..6], &theirs[6..]);
+        let forged = format!("{name} {}{}", signature.split_at(6).0, theirs.split_at(6).1);
         all[3] = all[3].replace(&format!("{name} {theirs}"), &forged);
         set_notes(&path, &all);
         assert_eq!(faulty(&path), (4, CheckpointFault::BadSignature));
@@ -364,13 +364,12 @@ fn the_secret_key_does_not_show() {
     let secret = key.expose().rsplit_once('+').unwrap().1.to_owned();
     let shown = format!("{key:?} {:?}", sealing(1));
     assert!(shown.contains(NAME), "{shown}");
-    for part in [&secret, "canary", &format!("{:?}", b"canary")] {
+    for part in [secret.split_at(16).0, "canary", &format!("{:?}", b"canary")] {
         assert!(!shown.contains(part), "{shown}");
     }
-    assert!(!format!("{:?}", key).contains(&secret[..16]));
     // Nor in what is said about a text that is none.
     let error = format!("PRIVATE+KEY+other+00000000+{secret}")
         .parse::<SealKey>()
         .unwrap_err();
-    assert!(!format!("{error} {error:?}").contains(&secret[..16]));
+    assert!(!format!("{error} {error:?}").contains(secret.split_at(16).0));
 }

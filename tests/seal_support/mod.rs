@@ -1,4 +1,8 @@
 //! Sealed trails for tests.
+#![allow(
+    clippy::unwrap_in_result,
+    reason = "the error is what a test looks at; the rest fails"
+)]
 
 use std::num::NonZeroU64;
 use std::path::Path;
