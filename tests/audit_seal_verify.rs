@@ -194,6 +194,15 @@ mod lines_of_the_trail {
             (report.missing, report.compared, report.unsealed),
             (1, 2, 0)
         );
+        // One that says otherwise of line 2 is not passed over.
+        let (_other, other) = folder();
+        let sink = open(&other, sealing(1), None).await;
+        write(&sink, [1, 102]).await;
+        sink.flush().await.unwrap();
+        let fork = super::notes(&other).remove(0);
+        set_notes(&path, &[fork, notes[2].clone(), notes[3].clone()]);
+        assert_eq!(rewritten(found_by_the_seal_alone(&path)), (2, 1));
+
         set_notes(&path, &notes[..1]);
         fs::remove_file(&all[1]).unwrap();
         assert!(matches!(

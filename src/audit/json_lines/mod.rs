@@ -274,9 +274,9 @@ impl JsonLinesSink {
     /// Seals what was written, and publishes what waits.
     async fn flush_sealed(&self, seals: &seal::SealTask) -> Result<(), AuditError> {
         let mut trail = Arc::clone(&self.trail).lock_owned().await;
-        blocking(move || trail.seal()).await??;
+        let sealed = blocking(move || trail.seal()).await.flatten();
         let published = seals.outbox.publish().await;
-        published.map_err(|error| AuditError::unavailable(NAME, error))
+        sealed.and(published.map_err(|error| AuditError::unavailable(NAME, error)))
     }
 }
 
