@@ -77,6 +77,17 @@ fn the_database_comes_alone() {
 }
 
 #[test]
+fn sealing_brings_one_signature_and_no_second_hash() {
+    let (core, seal) = (linked(""), linked("audit-seal"));
+    assert!(seal.contains("ed25519-dalek"));
+    assert!(seal.len() <= core.len() + 8, "{:?}", &seal - &core);
+    for heavy in ["pkcs8", "rand", "rand_core", "sha3"] {
+        let brought = seal.contains(heavy) && !core.contains(heavy);
+        assert!(!brought, "{heavy} comes with the audit-seal feature");
+    }
+}
+
+#[test]
 fn the_limiter_on_redis_brings_no_tls() {
     let redis = linked("redis");
     assert!(redis.contains("redis"));

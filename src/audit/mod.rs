@@ -62,6 +62,11 @@ pub use self::log::{
     AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
     TenantFilter,
 };
+#[cfg(feature = "audit-seal")]
+pub use self::json_lines::{
+    Checkpoint, CheckpointFault, CheckpointSink, DEFAULT_SEAL_INTERVAL, SealCounters, SealError,
+    SealKey, SealKeyError, SealReport, SealVerifier, Sealing, VerifierKey, checkpoints_file,
+};
 pub use self::memory::MemorySink;
 pub use self::observer::AuditObserver;
 pub use self::recorder::{

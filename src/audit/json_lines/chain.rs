@@ -37,6 +37,11 @@ impl LineHash {
         Self(Sha256::digest(line).into())
     }
 
+    #[cfg(feature = "audit-seal")]
+    pub(super) const fn from_bytes(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
     /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

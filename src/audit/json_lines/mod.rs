@@ -3,6 +3,8 @@ mod files;
 mod purge;
 mod retention;
 mod rotation;
+#[cfg(feature = "audit-seal")]
+mod seal;
 mod tail;
 mod trail;
 mod verify;
@@ -25,6 +27,11 @@ pub use self::chain::LineHash;
 pub use self::files::trail_files;
 pub use self::purge::{DEFAULT_RETENTION, Purged, purge};
 pub use self::retention::TrailFiles;
+#[cfg(feature = "audit-seal")]
+pub use self::seal::{
+    Checkpoint, CheckpointFault, CheckpointSink, DEFAULT_SEAL_INTERVAL, SealCounters, SealError,
+    SealKey, SealKeyError, SealReport, SealVerifier, Sealing, VerifierKey, checkpoints_file,
+};
 pub use self::verify::{ChainError, ChainFault, ChainReport, StartsAfter, verify_chain};
 
 /// Name of the sink in errors.
@@ -89,6 +96,8 @@ pub struct JsonLinesSink {
     sync: SyncPolicy,
     /// Held until the file work is done, even if its caller is gone.
     trail: Arc<Mutex<Trail>>,
+    #[cfg(feature = "audit-seal")]
+    seals: Option<seal::SealTask>,
 }
 
 /// The settings of a [`JsonLinesSink`].
@@ -98,6 +107,8 @@ pub struct JsonLinesBuilder {
     path: PathBuf,
     sync: SyncPolicy,
     rotation: Rotation,
+    #[cfg(feature = "audit-seal")]
+    sealing: Option<Arc<Sealing>>,
 }
 
 impl JsonLinesBuilder {
@@ -145,6 +156,48 @@ impl JsonLinesBuilder {
         self
     }
 
+    /// Seals the trail: makes signed checkpoints over all its lines, so that [`SealVerifier`] finds a tail that was cut off
+    /// and a history that was rewritten. Never otherwise.
+    ///
+    /// A checkpoint is made whenever a file is full, on [`flush`](AuditSink::flush) and so on the recorder's `shutdown`, and
+    /// [after some time](Sealing::every), each time only if there are new lines. It is written to the file that
+    /// [`checkpoints_file`] names, after the lines were forced to the disk, and then
+    /// [published](Sealing::publish_to). A failure keeps no event from being written: it is
+    /// [counted](JsonLinesSink::seal_counters), `flush` returns it, and it is made up for by the next checkpoint. The
+    /// runtime needs its timer enabled.
+    ///
+    /// All processes that write to one trail should seal it with the same key. A sealed trail must not be emptied or renamed
+    /// by other tools: to begin another one, move its files and the checkpoints away together.
+    ///
+    /// ```
+    /// use keyward::audit::{
+    ///     AuditEvent, AuditKind, AuditSink, JsonLinesSink, SealKey, SealVerifier, Sealing, checkpoints_file, trail_files,
+    /// };
+    /// use keyward::random::OsRandom;
+    /// use keyward::time::Timestamp;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.jsonl");
+    /// let key = SealKey::generate("example.com/audit", &OsRandom::new())?;
+    /// let verifier = SealVerifier::new(key.verifier().clone());
+    ///
+    /// let sink = JsonLinesSink::builder(&path).seal(Sealing::new(key)).open().await?;
+    /// sink.write(&[AuditEvent::new(AuditKind::KeyCreated, Timestamp::EPOCH)]).await?;
+    /// sink.flush().await?;
+    ///
+    /// let report = verifier.verify(trail_files(&path)?, checkpoints_file(&path))?;
+    /// assert_eq!((report.sealed, report.unsealed), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "audit-seal")]
+    pub fn seal(mut self, sealing: Sealing) -> Self {
+        self.sealing = Some(Arc::new(sealing));
+        self
+    }
+
     /// Opens the file, and makes it if it is not there.
     ///
     /// # Errors
@@ -152,6 +205,8 @@ impl JsonLinesBuilder {
     /// * [`AuditError::Backend`] or [`AuditError::Unavailable`]: the file cannot be opened, read or mended; or
     ///   rotation is set, and the path is a symbolic link or this is not Unix. Elsewhere a writer cannot see that
     ///   another one renamed the file.
+    /// * [`AuditError::Backend`] also for a trail that is sealed and cannot go on from its last checkpoint: the line that
+    ///   was sealed last is gone, or the checkpoint is not signed by a known key. Verify it: somebody changed it.
     /// * [`AuditError::Unreadable`]: none of the last lines is an event. Probably it is some other file.
     /// * [`AuditError::NoRuntime`]: called outside a tokio runtime.
     ///
@@ -161,10 +216,17 @@ impl JsonLinesBuilder {
     pub async fn open(self) -> Result<JsonLinesSink, AuditError> {
         let (path, rotation) = (self.path, self.rotation);
         let trail = blocking(move || Trail::open(path, rotation)).await??;
-        Ok(JsonLinesSink {
+        let sink = JsonLinesSink {
             sync: self.sync,
             trail: Arc::new(Mutex::new(trail)),
-        })
+            #[cfg(feature = "audit-seal")]
+            seals: None,
+        };
+        #[cfg(feature = "audit-seal")]
+        if let Some(sealing) = self.sealing {
+            return sink.sealed(sealing).await;
+        }
+        Ok(sink)
     }
 }
 
@@ -175,6 +237,8 @@ impl JsonLinesSink {
             path: path.as_ref().to_owned(),
             sync: SyncPolicy::default(),
             rotation: Rotation::default(),
+            #[cfg(feature = "audit-seal")]
+            sealing: None,
         }
     }
 
@@ -185,6 +249,36 @@ impl JsonLinesSink {
     /// As [`JsonLinesBuilder::open`].
     pub async fn open(path: impl AsRef<Path> + Send) -> Result<Self, AuditError> {
         Self::builder(path).open().await
+    }
+}
+
+#[cfg(feature = "audit-seal")]
+impl JsonLinesSink {
+    /// Returns what became of the checkpoints so far; zeros if the trail is not sealed.
+    #[must_use]
+    pub fn seal_counters(&self) -> SealCounters {
+        let seals = self.seals.as_ref();
+        seals
+            .map(|seals| seals.outbox.counters())
+            .unwrap_or_default()
+    }
+
+    async fn sealed(mut self, sealing: Arc<Sealing>) -> Result<Self, AuditError> {
+        let outbox = sealing.outbox();
+        let every = sealing.interval();
+        let theirs = Arc::clone(&outbox);
+        let mut trail = Arc::clone(&self.trail).lock_owned().await;
+        blocking(move || trail.seal_with(sealing, theirs)).await??;
+        self.seals = Some(seal::SealTask::start(&self.trail, outbox, every)?);
+        Ok(self)
+    }
+
+    /// Seals what was written, and publishes what waits.
+    async fn flush_sealed(&self, seals: &seal::SealTask) -> Result<(), AuditError> {
+        let mut trail = Arc::clone(&self.trail).lock_owned().await;
+        let sealed = blocking(move || trail.seal()).await.flatten();
+        let published = seals.outbox.publish().await;
+        sealed.and(published.map_err(|error| AuditError::unavailable(NAME, error)))
     }
 }
 
@@ -203,6 +297,10 @@ impl AuditSink for JsonLinesSink {
     }
 
     async fn flush(&self) -> Result<(), AuditError> {
+        #[cfg(feature = "audit-seal")]
+        if let Some(seals) = &self.seals {
+            return self.flush_sealed(seals).await;
+        }
         let trail = Arc::clone(&self.trail).lock_owned().await;
         blocking(move || trail.sync()).await?.map_err(failed)
     }

@@ -68,9 +68,17 @@ pub(super) fn last_sequence(file: &File) -> io::Result<Option<Option<u64>>> {
 /// Returns the last whole line, without its line end.
 pub(super) fn last_line(file: &File) -> io::Result<Option<Vec<u8>>> {
     let end = end_of_last_line(file, file.metadata()?.len())?;
+    last_line_before(file, end)
+}
+
+/// Returns the line that ends at that position. `None` at the start, and if no line ends there.
+pub(super) fn last_line_before(file: &File, end: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(before) = end.checked_sub(1) else {
         return Ok(None);
     };
+    if read_range(file, before, end)? != b"\n" {
+        return Ok(None);
+    }
     let start = end_of_last_line(file, before)?;
     read_range(file, start, before).map(Some)
 }
@@ -122,7 +130,7 @@ fn end_of_last_line(file: &File, length: u64) -> io::Result<u64> {
 }
 
 /// The copy is on the disk before the original is cut off.
-fn move_away(mut file: &File, path: &Path, from: u64) -> io::Result<()> {
+pub(super) fn move_away(mut file: &File, path: &Path, from: u64) -> io::Result<()> {
     let mut torn = open_private(&with_suffix(path, ".torn"))?;
     file.seek(SeekFrom::Start(from))?;
     io::copy(&mut file, &mut torn)?;
@@ -132,7 +140,7 @@ fn move_away(mut file: &File, path: &Path, from: u64) -> io::Result<()> {
 }
 
 /// The file is in append mode, so moving its cursor does not move where it writes.
-fn read_range(mut file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+pub(super) fn read_range(mut file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // What cannot be sought in, such as a pipe, has no length and is never read.
     if from == to {

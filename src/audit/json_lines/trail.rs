@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::chain::{After, Batch, Head, LineHash};
 use super::files::{is_at, numbered, open_private, rotated, sync_folder};
 use super::rotation::Rotation;
+#[cfg(feature = "audit-seal")]
+use super::seal::{Outbox, Sealer, Sealing};
 use super::{NAME, failed, tail};
 use crate::audit::AuditError;
 
@@ -23,6 +25,8 @@ pub(super) struct Trail {
     /// The UTC day of the first line in the file.
     day: Option<i64>,
     last_sequence: Option<u64>,
+    #[cfg(feature = "audit-seal")]
+    sealer: Option<Sealer>,
 }
 
 impl Trail {
@@ -38,6 +42,8 @@ impl Trail {
             head: Head::START,
             day: None,
             last_sequence: None,
+            #[cfg(feature = "audit-seal")]
+            sealer: None,
         };
         let lock = trail.lock().map_err(failed)?;
         // Looked at before anything is changed: it may be some other file.
@@ -53,10 +59,14 @@ impl Trail {
         let mut lock = self.lock()?;
         let mut length = self.look()?;
         if self.rotation.is_due(length, self.day, batch) {
+            #[cfg(feature = "audit-seal")]
+            let sealed = self.seal_full_file(length)?;
             self.rotate()?;
             drop(lock);
             lock = self.lock()?;
             length = self.look()?;
+            #[cfg(feature = "audit-seal")]
+            self.begin_sealed_file(sealed, length);
         }
         self.last_sequence = self.last_sequence.max(batch.last_sequence);
         let mut head = self.head.clone();
@@ -66,7 +76,12 @@ impl Trail {
             self.day = batch.day;
         }
         self.head = head;
-        self.length = Some(self.file.metadata()?.len());
+        let end = self.file.metadata()?.len();
+        self.length = Some(end);
+        #[cfg(feature = "audit-seal")]
+        if let Some(sealer) = &mut self.sealer {
+            sealer.wrote(length, &lines, end);
+        }
         drop(lock);
         if sync { self.sync() } else { Ok(()) }
     }
@@ -89,6 +104,10 @@ impl Trail {
             drop(lock);
             self.file = Arc::new(open_private(&self.path)?);
             self.length = None;
+            #[cfg(feature = "audit-seal")]
+            if let Some(sealer) = &mut self.sealer {
+                sealer.moved();
+            }
         }
     }
 
@@ -169,6 +188,54 @@ impl Trail {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         Ok(name)
+    }
+}
+
+/// What sealing adds.
+#[cfg(feature = "audit-seal")]
+impl Trail {
+    /// Seals from now on, beginning after the last checkpoint.
+    pub(super) fn seal_with(
+        &mut self,
+        sealing: Arc<Sealing>,
+        outbox: Arc<Outbox>,
+    ) -> Result<(), AuditError> {
+        let lock = self.lock().map_err(failed)?;
+        let length = self.look().map_err(failed)?;
+        let mut sealer = Sealer::resume(sealing, outbox, &self.path)?;
+        sealer.catch_up(&self.file, &self.path, length)?;
+        self.sealer = Some(sealer);
+        drop(lock);
+        Ok(())
+    }
+
+    /// Forces the file to the disk, and makes a checkpoint if there are new lines.
+    pub(super) fn seal(&mut self) -> Result<(), AuditError> {
+        let lock = self.lock().map_err(failed)?;
+        let length = self.look().map_err(failed)?;
+        self.sync().map_err(failed)?;
+        if let Some(sealer) = &mut self.sealer {
+            sealer.seal(&self.file, &self.path, length)?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// Makes a checkpoint at the end of a file, so that the files after it can be verified without it. A failure is counted,
+    /// and keeps no event from being written. Says whether the tree holds all lines of the file.
+    fn seal_full_file(&mut self, length: u64) -> io::Result<bool> {
+        let Some(sealer) = &mut self.sealer else {
+            return Ok(false);
+        };
+        self.file.sync_data()?;
+        let _ = sealer.seal(&self.file, &self.path, length);
+        Ok(sealer.is_at(length))
+    }
+
+    fn begin_sealed_file(&mut self, sealed: bool, length: u64) {
+        if let Some(sealer) = &mut self.sealer {
+            sealer.rotated(sealed, length);
+        }
     }
 }
 

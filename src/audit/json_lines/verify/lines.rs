@@ -28,17 +28,23 @@ pub(super) struct Link {
 
 /// A line, and where it stands.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) file: Arc<Path>,
+pub(in super::super) struct Line {
+    pub(in super::super) file: Arc<Path>,
     /// Counted from 1 in its file.
-    pub(super) number: u64,
-    pub(super) hash: LineHash,
+    pub(in super::super) number: u64,
+    /// Its exact bytes, without the line end.
+    #[cfg_attr(
+        not(feature = "audit-seal"),
+        expect(dead_code, reason = "what is sealed")
+    )]
+    pub(in super::super) bytes: Vec<u8>,
+    pub(in super::super) hash: LineHash,
     /// `None` if it is no line of a trail.
     pub(super) link: Option<Link>,
 }
 
 impl Line {
-    pub(super) fn prev(&self) -> Option<LineHash> {
+    pub(in super::super) fn prev(&self) -> Option<LineHash> {
         self.link.as_ref()?.prev
     }
 
@@ -86,7 +92,7 @@ impl Lines {
             let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let last_file = self.files.as_slice().is_empty();
             match bytes.strip_suffix(b"\n") {
-                Some(line) => return Ok(Some(open.line(line))),
+                Some(_) => return Ok(Some(open.line(bytes))),
                 None if bytes.is_empty() => self.open = None,
                 None if last_file && read <= LONGEST => self.unfinished = read,
                 None => return Ok(Some(open.unreadable())),
@@ -122,19 +128,23 @@ impl Open {
         Ok(bytes)
     }
 
-    fn line(&self, bytes: &[u8]) -> Line {
+    fn line(&self, mut bytes: Vec<u8>) -> Line {
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
         Line {
             file: Arc::clone(&self.path),
             number: self.number,
-            hash: LineHash::of(bytes),
-            link: serde_json::from_slice(bytes).ok(),
+            hash: LineHash::of(&bytes),
+            link: serde_json::from_slice(&bytes).ok(),
+            bytes,
         }
     }
 
     fn unreadable(&self) -> Line {
         Line {
             link: None,
-            ..self.line(b"")
+            ..self.line(Vec::new())
         }
     }
 }

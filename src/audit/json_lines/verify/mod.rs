@@ -6,10 +6,11 @@ mod lines;
 use std::path::Path;
 
 use self::fault::Break;
-use self::lines::{Line, Lines};
+use self::lines::Lines;
 use super::chain::LineHash;
 
 pub use self::fault::{ChainError, ChainFault};
+pub(super) use self::lines::Line;
 
 /// What [`verify_chain`] found: every line follows the one before.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -93,6 +94,14 @@ pub struct StartsAfter {
 pub fn verify_chain<P: AsRef<Path>>(
     files: impl IntoIterator<Item = P>,
 ) -> Result<ChainReport, ChainError> {
+    walk(files, |_| Ok(()))
+}
+
+/// Verifies the files and shows each line that follows the one before.
+pub(super) fn walk<P: AsRef<Path>, E: From<ChainError>>(
+    files: impl IntoIterator<Item = P>,
+    mut each: impl FnMut(&Line) -> Result<(), E>,
+) -> Result<ChainReport, E> {
     let files: Vec<_> = files
         .into_iter()
         .map(|file| file.as_ref().to_owned())
@@ -110,10 +119,11 @@ pub fn verify_chain<P: AsRef<Path>>(
                 here: &here,
                 next: next.as_ref(),
             };
-            return Err(broken.explain());
+            return Err(broken.explain().into());
         }
         earlier = here.prev().unwrap_or(report.last_hash);
         report.count(&here);
+        each(&here)?;
         before = Some(here);
     }
     report.unfinished = lines.unfinished;
