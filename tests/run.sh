@@ -98,7 +98,7 @@ need_cryptography() {
 }
 
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="audit-seal tower axum sqlite postgres redis vault tracing testing full"
+FEATURES="audit-seal tower axum sqlite postgres redis vault time-zones tracing testing full"
 
 run_fmt() {
     say "format"
@@ -161,7 +161,7 @@ run_races() {
 
 run_examples() {
     say "the examples, run"
-    for example in quickstart custom_store custom_audit_sink custom_rate_limiter audit_trail; do
+    for example in quickstart custom_store custom_audit_sink custom_rate_limiter audit_trail alerts; do
         cargo run --quiet --all-features --example "$example" >/dev/null && echo "$example: ok"
     done
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::trail::{self, Told};
+use super::trail::Told;
 use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
@@ -170,7 +170,7 @@ impl KeyService {
             actor,
             record: &record,
             now,
-            details: &trail::granted(&record),
+            details: &self.granted(&record, None),
         };
         let stored = if let Some(store) = &self.inner.together {
             self.insert_together(&**store, insert, told).await

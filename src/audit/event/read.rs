@@ -136,4 +136,25 @@ impl AuditEvent {
     pub const fn details_omitted(&self) -> u32 {
         self.details_omitted
     }
+
+    /// The key id as it is kept, to be shared.
+    pub(crate) const fn key_id_text(&self) -> Option<&Text> {
+        self.key_id.as_ref()
+    }
+
+    /// The owner as it is kept, to be shared.
+    pub(crate) const fn owner_text(&self) -> Option<&Text> {
+        self.owner.as_ref()
+    }
+
+    /// The tenant as it is kept, to be shared.
+    pub(crate) const fn tenant_text(&self) -> Option<&Text> {
+        self.tenant.as_ref()
+    }
+
+    /// The id of a key that the service knows. Only such a key's owner is known, too: an id that somebody made up comes
+    /// without one.
+    pub(crate) fn known_key(&self) -> Option<&Text> {
+        self.key_id.as_ref().filter(|_| self.owner.is_some())
+    }
 }
