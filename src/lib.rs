@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/overview.md")]
 
 pub mod access;
+pub mod alert;
 pub mod audit;
 pub mod error;
 #[cfg(any(doc, doctest))]

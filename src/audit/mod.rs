@@ -46,6 +46,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::error::AuditError;
+pub(crate) use self::event::write_json;
 pub use self::event::{
     ActorRef, AuditEvent, AuditKind, Detail, EventId, InvalidEventId, Outcome, SCHEMA, Text,
     UnknownKind,

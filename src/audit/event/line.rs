@@ -29,10 +29,7 @@ impl AuditEvent {
 }
 
 /// Appends a value as JSON that cannot leave its line.
-pub(in crate::audit) fn write_json(
-    value: &impl Serialize,
-    out: &mut Vec<u8>,
-) -> serde_json::Result<()> {
+pub(crate) fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, OneLine))
 }
 

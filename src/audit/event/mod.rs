@@ -21,7 +21,7 @@ pub use self::actor::ActorRef;
 pub use self::detail::Detail;
 pub use self::id::{EventId, InvalidEventId};
 pub use self::kind::{AuditKind, UnknownKind};
-pub(super) use self::line::{escape, write_json};
+pub(crate) use self::line::{escape, write_json};
 pub use self::text::Text;
 pub(super) use self::wire::rfc3339;
 

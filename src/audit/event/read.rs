@@ -136,4 +136,19 @@ impl AuditEvent {
     pub const fn details_omitted(&self) -> u32 {
         self.details_omitted
     }
+
+    /// The key id as it is kept, to be shared.
+    pub(crate) const fn key_id_text(&self) -> Option<&Text> {
+        self.key_id.as_ref()
+    }
+
+    /// The owner as it is kept, to be shared.
+    pub(crate) const fn owner_text(&self) -> Option<&Text> {
+        self.owner.as_ref()
+    }
+
+    /// The tenant as it is kept, to be shared.
+    pub(crate) const fn tenant_text(&self) -> Option<&Text> {
+        self.tenant.as_ref()
+    }
 }

@@ -1,0 +1,34 @@
+//! Alerts: rules over the audit trail, and where their findings go.
+//!
+//! [`Alerts`] looks on while the trail is written and shows every event to its [rules](AlertRule). What a rule finds becomes
+//! one [`Alert`] per subject, kind and period; it goes into the trail as an `alert_raised` event, and to every
+//! [`AlertSink`] on a task of its own, so that no sink ever touches a request.
+
+mod book;
+mod country;
+mod engine;
+mod error;
+mod finding;
+mod kind;
+mod memory;
+mod raised;
+mod rule;
+mod severity;
+mod sink;
+mod wire;
+
+use std::num::NonZeroUsize;
+
+pub use self::country::{Country, CountryResolver, InvalidCountry};
+pub use self::engine::{AlertCounters, Alerts, AlertsBuilder, SinkCounters};
+pub use self::error::{AlertError, InvalidRule};
+pub use self::finding::Finding;
+pub use self::kind::AlertKind;
+pub use self::memory::MemoryAlertSink;
+pub use self::raised::Alert;
+pub use self::rule::AlertRule;
+pub use self::severity::Severity;
+pub use self::sink::AlertSink;
+
+/// Of how many keys a rule remembers something, unless told otherwise.
+const MAX_SUBJECTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();
