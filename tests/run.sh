@@ -86,7 +86,7 @@ need_detect_secrets() {
 }
 
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="tower axum sqlite postgres redis vault tracing testing full"
+FEATURES="tower axum sqlite postgres redis vault time-zones tracing testing full"
 
 run_fmt() {
     say "format"

@@ -13,8 +13,13 @@ mod kind;
 mod memory;
 mod raised;
 mod rule;
+pub mod rules;
+mod sample;
 mod severity;
 mod sink;
+mod times;
+#[cfg(feature = "tracing")]
+mod tracing;
 mod wire;
 
 use std::num::NonZeroUsize;
@@ -29,6 +34,8 @@ pub use self::raised::Alert;
 pub use self::rule::AlertRule;
 pub use self::severity::Severity;
 pub use self::sink::AlertSink;
+#[cfg(feature = "tracing")]
+pub use self::tracing::{TARGET, TracingAlertSink};
 
 /// Of how many keys a rule remembers something, unless told otherwise.
 const MAX_SUBJECTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();

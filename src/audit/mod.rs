@@ -46,6 +46,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::error::AuditError;
+#[cfg(feature = "tracing")]
+pub(crate) use self::event::escape;
 pub(crate) use self::event::write_json;
 pub use self::event::{
     ActorRef, AuditEvent, AuditKind, Detail, EventId, InvalidEventId, Outcome, SCHEMA, Text,

@@ -9,6 +9,10 @@ use super::Alerts;
 use super::delivery::{Courier, Outlet, Reporter};
 use super::silence::{Periods, Silence};
 use super::watch::Watch;
+use crate::alert::rules::{
+    AdminKeyCreated, BurstOfKeys, CountedPer, DormantKey, ErrorRate, KeyExposed, LimitHits,
+    SupersededSecret,
+};
 use crate::alert::{AlertError, AlertKind, AlertRule, AlertSink, MAX_SUBJECTS};
 use crate::sync::Mutex;
 
@@ -52,6 +56,19 @@ impl AlertsBuilder {
     pub fn rule(mut self, rule: impl AlertRule) -> Self {
         self.rules.push(Box::new(rule));
         self
+    }
+
+    /// Adds the rules that need no settings of their own, as they are by default: [`ErrorRate`], [`LimitHits`], [`DormantKey`],
+    /// [`BurstOfKeys`] per owner and per actor, [`AdminKeyCreated`], [`SupersededSecret`] and [`KeyExposed`].
+    pub fn standard_rules(self) -> Self {
+        self.rule(ErrorRate::default())
+            .rule(LimitHits::default())
+            .rule(DormantKey::default())
+            .rule(BurstOfKeys::builder(CountedPer::Owner).assemble())
+            .rule(BurstOfKeys::builder(CountedPer::Actor).assemble())
+            .rule(AdminKeyCreated::new())
+            .rule(SupersededSecret::new())
+            .rule(KeyExposed::default())
     }
 
     /// Adds a sink, by a name for counters and reports; none otherwise, and alerts then stand in the trail only.

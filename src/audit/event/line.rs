@@ -34,7 +34,7 @@ pub(crate) fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> serde_jso
 }
 
 /// Returns the text as it would stand between the quotes of a JSON string, so that it cannot leave its line.
-pub(in crate::audit) fn escape(text: &str) -> Cow<'_, str> {
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     let plain = |c: char| !is_escaped(c) && !matches!(c, '"' | '\\');
     if text.chars().all(plain) {
         return Cow::Borrowed(text);

@@ -151,4 +151,10 @@ impl AuditEvent {
     pub(crate) const fn tenant_text(&self) -> Option<&Text> {
         self.tenant.as_ref()
     }
+
+    /// The id of a key that the service knows. Only such a key's owner is known, too: an id that somebody made up comes
+    /// without one.
+    pub(crate) fn known_key(&self) -> Option<&Text> {
+        self.key_id.as_ref().filter(|_| self.owner.is_some())
+    }
 }

@@ -1,0 +1,63 @@
+use std::num::NonZeroUsize;
+
+use crate::alert::book::Book;
+use crate::alert::{AlertKind, AlertRule, Finding, MAX_SUBJECTS};
+use crate::audit::{AuditEvent, AuditKind};
+
+/// A key that was sent in clear or in a URL: [`AlertKind::KeyExposed`]. Revoke or rotate it.
+///
+/// The service does not check the secret of such a key, so anybody can make up ids. An id that the rule has seen in an event of
+/// an existing key gets an alert of its own; all others share one, whose subject is the service and whose detail `claimed_key`
+/// names the first of them. With tags in the keys ([`KeyFormat`](crate::key::KeyFormat)), made-up ids never get here.
+///
+/// ```
+/// use keyward::alert::{Alerts, rules::KeyExposed};
+///
+/// let alerts = Alerts::builder().rule(KeyExposed::default());
+/// # let _ = alerts;
+/// ```
+#[derive(Debug)]
+pub struct KeyExposed {
+    known: Book<()>,
+}
+
+impl KeyExposed {
+    /// Returns the rule with room for that many existing keys.
+    #[must_use]
+    pub fn with_capacity(keys: NonZeroUsize) -> Self {
+        Self {
+            known: Book::new(keys),
+        }
+    }
+
+    fn finding(&self, event: &AuditEvent) -> Option<Finding> {
+        let key = event.key_id()?;
+        let finding = if self.known.knows(key) {
+            Finding::of_key(AlertKind::KeyExposed, event)?
+        } else {
+            Finding::of_service(AlertKind::KeyExposed, event).with_detail("claimed_key", key)
+        };
+        Some(match event.reason() {
+            Some(place) => finding.with_detail("place", place),
+            None => finding,
+        })
+    }
+}
+
+/// Has room for 100 000 existing keys.
+impl Default for KeyExposed {
+    fn default() -> Self {
+        Self::with_capacity(MAX_SUBJECTS)
+    }
+}
+
+impl AlertRule for KeyExposed {
+    fn look(&mut self, event: &AuditEvent, findings: &mut Vec<Finding>) {
+        if let Some(key) = event.known_key() {
+            self.known.open(key);
+        }
+        if event.kind() == AuditKind::KeyExposed {
+            findings.extend(self.finding(event));
+        }
+    }
+}
