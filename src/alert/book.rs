@@ -59,3 +59,47 @@ impl<S: Default> Book<S> {
         self.pages.contains_key(subject)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(number: usize) -> Text {
+        format!("key{number}").into()
+    }
+
+    fn book(capacity: usize) -> Book<usize> {
+        Book::new(NonZeroUsize::new(capacity).unwrap())
+    }
+
+    #[test]
+    fn gives_back_what_was_left_in_it() {
+        let mut book = book(2);
+        *book.open(&name(1)) = 7;
+        assert_eq!((*book.open(&name(1)), *book.open(&name(2))), (7, 0));
+    }
+
+    #[test]
+    fn forgets_the_one_that_was_opened_least_recently() {
+        let mut book = book(3);
+        for number in [1, 2, 3, 1, 4] {
+            *book.open(&name(number)) += 1;
+        }
+        assert!(!book.knows("key2"));
+        assert!(book.knows("key1") && book.knows("key3") && book.knows("key4"));
+        assert_eq!(*book.open(&name(1)), 2);
+    }
+
+    #[test]
+    fn holds_no_more_than_it_may_and_keeps_what_stays_in_use() {
+        let mut book = book(1000);
+        *book.open(&name(0)) = 7;
+        for number in 1..200_000 {
+            book.open(&name(number));
+            if number % 500 == 0 {
+                assert_eq!(*book.open(&name(0)), 7);
+            }
+        }
+        assert_eq!((book.pages.len(), book.order.len()), (1000, 1000));
+    }
+}

@@ -31,3 +31,79 @@ impl Times {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_micros(100);
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn added(times: &[i64], most: usize) -> Vec<usize> {
+        let mut known = Times::default();
+        let add = |time: &i64| known.add(at(*time), WINDOW, most);
+        times.iter().map(add).collect()
+    }
+
+    #[test]
+    fn counts_up_to_the_last_moment_of_the_window() {
+        assert_eq!(added(&[0, 50, 99], 3), [1, 2, 3]);
+        assert_eq!(added(&[0, 50, 100], 3), [1, 2, 2]);
+    }
+
+    #[test]
+    fn keeps_the_newest() {
+        assert_eq!(added(&[0, 0, 90, 95, 99, 194], 3)[2..], [3, 3, 3, 3]);
+        assert_eq!(added(&[0, 0, 90, 95, 99, 195], 3)[2..], [3, 3, 3, 2]);
+    }
+
+    #[test]
+    fn puts_late_moments_in_their_place() {
+        assert_eq!(added(&[0, 99, 50], 3), [1, 2, 3]);
+        assert_eq!(added(&[0, 120, 50], 3), [1, 1, 2]);
+    }
+
+    #[test]
+    fn forgets_what_a_wrong_clock_left_far_ahead() {
+        assert_eq!(added(&[1_000_000, 0, 10, 20], 3), [1, 1, 2, 3]);
+    }
+
+    #[test]
+    fn bears_the_ends_of_time() {
+        let ends = [i64::MIN, i64::MAX, 0, i64::MAX, i64::MIN];
+        assert_eq!(added(&ends, 3), [1; 5]);
+    }
+
+    /// All that ever was, and the definition of the window.
+    fn naive(times: &[i64], most: usize) -> Vec<usize> {
+        let mut known: Vec<i64> = Vec::new();
+        let mut counts = Vec::new();
+        for time in times {
+            known.retain(|it| *it - time < 100);
+            known.push(*time);
+            known.sort_unstable();
+            let newest = known[known.len() - 1];
+            known.retain(|it| newest - it < 100);
+            counts.push(known.len().min(most));
+        }
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_naive_count_of_events_that_come_late(
+            steps in prop::collection::vec((0..60_i64, 0..100_i64), 1..60),
+            most in 1..9_usize,
+        ) {
+            let mut clock = 0;
+            let mut next = |(step, late): &(i64, i64)| { clock += step; clock - late };
+            let times: Vec<_> = steps.iter().map(|it| next(it)).collect();
+            prop_assert_eq!(added(&times, most), naive(&times, most));
+        }
+    }
+}

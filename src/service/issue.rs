@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, trail, validate};
+use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
@@ -164,7 +164,7 @@ impl KeyService {
         let recorded = self
             .inner
             .trail
-            .record(kind, actor, &record, now, &trail::granted(&record))
+            .record(kind, actor, &record, now, &self.granted(&record, None))
             .await;
         recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;
         let mut insert = InsertKey::new(record.clone());

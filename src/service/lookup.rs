@@ -123,7 +123,7 @@ impl KeyService {
         Ok(found)
     }
 
-    fn manages_keys(&self, record: &KeyRecord) -> bool {
+    pub(super) fn manages_keys(&self, record: &KeyRecord) -> bool {
         let manage = Requirement::permission(self.inner.settings.manage.clone());
         self.inner
             .policy

@@ -16,6 +16,7 @@ mod counters;
 mod error;
 mod fresh;
 mod gate;
+mod granted;
 mod import;
 mod improve;
 mod issue;

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
-use crate::access::{DenyReason, Requirement, Scope, TenantBinding};
+use crate::access::{DenyReason, Requirement, TenantBinding};
 use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
-use crate::key::{KeyId, KeyRecord, Networks};
+use crate::key::{KeyId, KeyRecord};
 use crate::rate_limit::RateDecision;
 use crate::time::Timestamp;
 
@@ -232,31 +232,6 @@ pub(super) fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
         event = event.with_role(Arc::<str>::from(role.clone()));
     }
     event
-}
-
-/// What a key may do and for how long, for the event that hands it out. Long lists are cut by the event.
-pub(super) fn granted(record: &KeyRecord) -> Vec<(&'static str, String)> {
-    let scopes = |list: &[Scope]| list.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
-    let networks = |list: &Networks| {
-        let texts: Vec<_> = list.as_slice().iter().map(ToString::to_string).collect();
-        texts.join(" ")
-    };
-    let facts = [
-        ("scopes", record.grant.scopes().map(scopes)),
-        (
-            "denied",
-            Some(scopes(&record.denied)).filter(|it| !it.is_empty()),
-        ),
-        ("tier", record.tier.clone()),
-        ("expires_at", record.expires_at.map(|at| at.to_string())),
-        ("networks", record.networks.as_ref().map(networks)),
-        ("certificate", record.certificate.map(|it| it.to_string())),
-        ("justification", record.justification.clone()),
-    ];
-    facts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
 }
 
 fn life_cycle(

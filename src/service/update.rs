@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::actor::Reach;
 use super::change::{Change, Decision};
-use super::{Actor, KeyService, LifecycleError, trail, validate};
+use super::{Actor, KeyService, LifecycleError, validate};
 use crate::access::{Grant, Scope, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, Metadata, Networks, Thumbprint, TierOverride};
@@ -177,7 +177,7 @@ impl KeyService {
                     }
                     actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&next))?;
                     let mut details = vec![("fields", fields.join(" "))];
-                    details.extend(trail::granted(&next));
+                    details.extend(self.granted(&next, Some(record)));
                     Ok(Decision::Change(Box::new(next), details))
                 },
             )

@@ -1,12 +1,16 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{RequestContext, trail};
 use crate::access::Grant;
 use crate::audit::{ActorRef, AuditEvent, AuditKind, DeferredEvent};
 use crate::key::{Generation, KeyId, KeyRecord, OwnerId};
 use crate::time::Timestamp;
+
+/// From a day on the trail says how long a key had not been used: less is every night and weekend.
+const WORTH_TELLING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The proof that a key was verified in this request.
 ///
@@ -45,12 +49,24 @@ pub(super) struct Facts {
 impl DeferredEvent for Facts {
     fn build(&self) -> AuditEvent {
         let event = AuditEvent::new(AuditKind::AuthenticationSucceeded, self.verified_at);
-        self.write(event)
-            .with_detail("generation", u64::from(self.generation.number()))
+        let event = self
+            .write(event)
+            .with_detail("generation", u64::from(self.generation.number()));
+        match self.idle() {
+            idle if idle >= WORTH_TELLING => event.with_detail("idle_s", idle.as_secs()),
+            _ => event,
+        }
     }
 }
 
 impl Facts {
+    /// How long the key was not used before, going by its record; a key that never was, since it was made.
+    fn idle(&self) -> Duration {
+        let since = self.record.last_used.map(|last| last.at);
+        let since = since.unwrap_or(self.record.created_at);
+        self.verified_at.saturating_since(since)
+    }
+
     /// Puts into an event what it is to say of the key and its request.
     fn write(&self, event: AuditEvent) -> AuditEvent {
         let event = trail::of_record(event, &self.record);

@@ -35,7 +35,10 @@ impl DormantKey {
     /// [`InvalidRule`] for less than a day.
     pub const fn unused_for(unused_for: Duration) -> Result<Self, InvalidRule> {
         if unused_for.as_secs() < DAY {
-            return Err(InvalidRule::new(NAME, "a key is dormant after a day at least"));
+            return Err(InvalidRule::new(
+                NAME,
+                "a key is dormant after a day at least",
+            ));
         }
         Ok(Self { unused_for })
     }

@@ -24,8 +24,7 @@ pub use self::error_rate::{ErrorRate, ErrorRateBuilder};
 pub use self::exposed::KeyExposed;
 #[cfg(feature = "time-zones")]
 pub use self::hours::{
-    BusinessHours, BusinessHoursBuilder, OutsideBusinessHours, OutsideBusinessHoursBuilder,
-    Weekday,
+    BusinessHours, BusinessHoursBuilder, OutsideBusinessHours, OutsideBusinessHoursBuilder, Weekday,
 };
 pub use self::limit_hits::{LimitHits, LimitHitsBuilder};
 pub use self::superseded::SupersededSecret;

@@ -26,8 +26,8 @@ impl SupersededSecret {
 
 impl AlertRule for SupersededSecret {
     fn look(&mut self, event: &AuditEvent, findings: &mut Vec<Finding>) {
-        let superseded = event.kind() == AuditKind::AuthenticationFailed
-            && event.reason() == Some("superseded");
+        let superseded =
+            event.kind() == AuditKind::AuthenticationFailed && event.reason() == Some("superseded");
         if superseded && event.known_key().is_some() {
             findings.extend(Finding::of_key(AlertKind::SupersededSecret, event));
         }

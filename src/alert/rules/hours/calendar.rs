@@ -109,7 +109,10 @@ impl BusinessHours {
         if self.opens < self.closes {
             return today && (self.opens..self.closes).contains(&minute);
         }
-        let yesterday = local.date().yesterday().is_ok_and(|day| self.is_working(day));
+        let yesterday = local
+            .date()
+            .yesterday()
+            .is_ok_and(|day| self.is_working(day));
         (today && minute >= self.opens) || (yesterday && minute < self.closes)
     }
 
