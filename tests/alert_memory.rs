@@ -30,12 +30,12 @@ fn held(alerts: &Alerts, events: impl Iterator<Item = AuditEvent>) -> i64 {
 
 /// Fills the engine with twice as many keys as there is room for, and returns the bytes for each of those there is room for;
 /// then shows that further ones cost nothing.
-fn flooded(alerts: &Alerts) -> i64 {
+fn flooded(alerts: &Alerts, room: usize) -> i64 {
     let hits = |keys: std::ops::Range<usize>| keys.map(|key| limit_hit(&id(key), MINUTE));
-    let all = held(alerts, hits(0..200_000));
-    let more = held(alerts, hits(200_000..300_000));
+    let all = held(alerts, hits(0..room * 2));
+    let more = held(alerts, hits(room * 2..room * 3));
     assert!(more <= all / 100, "{more} after {all}");
-    all / 100_000
+    all / i64::try_from(room).unwrap()
 }
 
 fn small_error_rate(keys: usize) -> Alerts {
@@ -45,7 +45,7 @@ fn small_error_rate(keys: usize) -> Alerts {
 
 #[test]
 fn a_flood_of_keys_costs_no_more_than_the_keys_there_is_room_for() {
-    let per_key = flooded(&watching(LimitHits::default()));
+    let per_key = flooded(&watching(LimitHits::default()), 100_000);
     println!("limit hits: {per_key} bytes a key");
     assert!(per_key <= 350, "{per_key}");
 }
@@ -92,8 +92,14 @@ fn a_busy_key_costs_a_few_kilobytes_and_a_quiet_one_less_than_one() {
 
 #[test]
 fn what_was_raised_is_remembered_of_a_bounded_number_of_keys() {
-    let rule = LimitHits::builder().times(1).build().unwrap();
-    let per_key = flooded(&Alerts::builder().rule(rule).start().unwrap());
+    let room = NonZeroUsize::new(10_000).unwrap();
+    let rule = LimitHits::builder()
+        .times(1)
+        .capacity(room)
+        .build()
+        .unwrap();
+    let builder = Alerts::builder().rule(rule).capacity(room);
+    let per_key = flooded(&builder.start().unwrap(), 10_000);
     println!("limit hits and their alerts: {per_key} bytes a key");
     assert!(per_key <= 700, "{per_key}");
 }
