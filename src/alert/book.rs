@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use crate::audit::Text;
 
 /// What is remembered of each subject, of a bounded number of them. When it is full, the one that was opened least recently
-/// makes room: the states of one rule all fade in the same time, so that is the one that has faded first.
+/// makes room, give or take an eighth of them: the states of one rule all fade in the same time, so that is one that has faded
+/// before the others.
 #[derive(Debug)]
 pub(super) struct Book<S> {
     capacity: NonZeroUsize,
@@ -12,6 +13,8 @@ pub(super) struct Book<S> {
     /// By the turn in which they were opened last. Turns, not times: a clock that is set back does not disturb the order.
     order: BTreeMap<u64, Text>,
     turn: u64,
+    /// How many turns a page may be behind in the order.
+    slack: u64,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,7 @@ impl<S: Default> Book<S> {
             pages: HashMap::new(),
             order: BTreeMap::new(),
             turn: 0,
+            slack: u64::try_from(capacity.get() / 8).unwrap_or(0),
         }
     }
 
@@ -36,15 +40,20 @@ impl<S: Default> Book<S> {
             self.close_oldest();
         }
         self.turn = self.turn.saturating_add(1);
-        let turn = self.turn;
-        let page = self.pages.entry(subject.clone()).or_insert_with(|| Page {
-            turn,
-            state: S::default(),
+        let (turn, order) = (self.turn, &mut self.order);
+        let page = self.pages.entry(subject.clone()).or_insert_with(|| {
+            order.insert(turn, subject.clone());
+            Page {
+                turn,
+                state: S::default(),
+            }
         });
-        let name = self.order.remove(&page.turn);
-        self.order
-            .insert(turn, name.unwrap_or_else(|| subject.clone()));
-        page.turn = turn;
+        // A busy key is not put at the end of the line each time: it is far enough from its head.
+        if turn.saturating_sub(page.turn) > self.slack {
+            let name = order.remove(&page.turn);
+            order.insert(turn, name.unwrap_or_else(|| subject.clone()));
+            page.turn = turn;
+        }
         &mut page.state
     }
 
