@@ -41,6 +41,12 @@ pub mod deployment {}
 #[doc = include_str!("../docs/audit.md")]
 pub mod audit {}
 
+/// Rules over the trail, what they see and what they do not.
+///
+#[cfg(feature = "time-zones")]
+#[doc = include_str!("../docs/alerts.md")]
+pub mod alerts {}
+
 /// Rules for secret scanners, and keys taken out of logs.
 ///
 #[doc = include_str!("../docs/secret-scanning.md")]

@@ -95,7 +95,7 @@ fn a_clock_that_was_ahead_does_not_silence_a_key_until_then() {
 fn an_event_that_is_shown_twice_counts_once() {
     let alerts = Alerts::builder()
         .rule(REVOKED)
-        .period(MICRO * 0)
+        .period(std::time::Duration::ZERO)
         .start()
         .unwrap();
     let id = EventId::new(START, &[7; 10]);
@@ -231,7 +231,10 @@ fn the_event_says_what_was_found_and_of_whom() {
         (Some("a"), Some("acme"), Some("north"))
     );
     assert_eq!(alert.client_ip(), event.client_ip());
-    assert_eq!(alert.actor().map(|it| it.as_str()), Some("system:alerts"));
+    assert_eq!(
+        alert.actor().map(keyward::audit::ActorRef::as_str),
+        Some("system:alerts")
+    );
     assert_eq!(
         (text(alert, "subject"), text(alert, "severity")),
         (Some("key:a"), Some("warning"))

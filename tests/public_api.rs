@@ -13,6 +13,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use keyward::access::{AccessPolicy, CeilingError, Decision, Grant, Requirement};
+use keyward::alert::{
+    Alert, AlertError, AlertKind, AlertRule, AlertSink, Alerts, AlertsBuilder, Country,
+    CountryResolver, Finding, InvalidCountry, InvalidRule, MemoryAlertSink,
+};
 use keyward::audit::export::{CsvRecords, ExportError, Exported, OcsfLines, Product, TrailEvents};
 use keyward::audit::{
     AuditError, AuditEvent, AuditRecorder, AuditSink, ChainError, ChainReport, LineHash,
@@ -51,6 +55,7 @@ fn values_cross_threads_and_show_themselves() {
         AuditEvent, AuditRecorder, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
         KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
         MemoryStore, Timestamp, CsvRecords<Vec<u8>>, Exported, OcsfLines<Vec<u8>>, Product, TrailEvents,
+        Alert, Alerts, AlertsBuilder, AlertKind, Country, Finding, MemoryAlertSink,
     );
     all!(shows_itself:
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
@@ -108,7 +113,7 @@ fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
         StoreError, AuditError, ChainError, RateLimitError, HashError, PoolError, KeyParseError, RandomError,
-        CeilingError, ExportError,
+        CeilingError, ExportError, AlertError, InvalidCountry, InvalidRule,
     );
 }
 
@@ -117,6 +122,9 @@ fn the_seams_are_objects() {
     fn accepts<T: ?Sized + Send + Sync + Debug + 'static>(_: Option<Arc<T>>) {}
     accepts::<dyn KeyStore>(None);
     accepts::<dyn AuditSink>(None);
+    accepts::<dyn AlertSink>(None);
+    accepts::<dyn AlertRule>(None);
+    accepts::<dyn CountryResolver>(None);
     accepts::<dyn RateLimiter>(None);
     accepts::<dyn KeyHasher>(None);
     accepts::<dyn OwnerStatus>(None);

@@ -3,6 +3,8 @@
 //! [`Alerts`] looks on while the trail is written and shows every event to its [rules](AlertRule). What a rule finds becomes
 //! one [`Alert`] per subject, kind and period; it goes into the trail as an `alert_raised` event, and to every
 //! [`AlertSink`] on a task of its own, so that no sink ever touches a request.
+//!
+//! What each rule sees, what it does not, and what sets it off falsely is described in `docs/alerts.md`.
 
 mod book;
 mod country;

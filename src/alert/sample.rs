@@ -132,8 +132,12 @@ mod tests {
     fn added(requests: &[(i64, bool)]) -> Vec<(u32, u32)> {
         let mut sample = Sample::default();
         let mut add = |(time, failed): &(i64, bool)| sample.add(at(*time), *failed, WINDOW);
-        let counts = requests.iter().map(|it| add(it));
+        let counts = requests.iter().map(&mut add);
         counts.map(|it| (it.all, it.failed)).collect()
+    }
+
+    fn count(requests: usize) -> u32 {
+        u32::try_from(requests).unwrap()
     }
 
     /// All that ever was, and the definition of a window of that width.
@@ -145,8 +149,8 @@ mod tests {
             known.push(*request);
             let newest = known.iter().map(|it| it.0).max().unwrap();
             known.retain(|it| newest - it.0 < window);
-            let failed = known.iter().filter(|it| it.1).count();
-            counts.push((known.len() as u32, failed as u32));
+            let failed = known.iter().filter(|it| it.1);
+            counts.push((count(known.len()), count(failed.count())));
         }
         counts
     }
@@ -195,7 +199,7 @@ mod tests {
         ) {
             let mut time = 0;
             let mut next = |(step, failed): &(i64, bool)| { time += step; (time, *failed) };
-            let requests: Vec<_> = steps.iter().map(|it| next(it)).collect();
+            let requests: Vec<_> = steps.iter().map(&mut next).collect();
             let (short, long) = (naive(&requests, 6400), naive(&requests, 6500));
             for ((counted, short), long) in added(&requests).into_iter().zip(short).zip(long) {
                 prop_assert!((short.0..=long.0).contains(&counted.0));

@@ -102,7 +102,7 @@ mod tests {
         ) {
             let mut clock = 0;
             let mut next = |(step, late): &(i64, i64)| { clock += step; clock - late };
-            let times: Vec<_> = steps.iter().map(|it| next(it)).collect();
+            let times: Vec<_> = steps.iter().map(&mut next).collect();
             prop_assert_eq!(added(&times, most), naive(&times, most));
         }
     }

@@ -1,4 +1,4 @@
-use crate::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What became of findings and alerts since the engine started.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

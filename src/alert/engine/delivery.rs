@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use tokio::task::AbortHandle;
 
 use super::counters::{SinkCounters, count};
 use crate::alert::{Alert, AlertError, AlertSink};
-use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, lock};
 
 /// Hears why a sink did not get an alert.
 #[derive(Clone)]
-pub(super) struct Reporter(Arc<dyn Fn(&'static str, &AlertError) + Send + Sync>);
+pub(super) struct Reporter(Arc<Report>);
+
+type Report = dyn Fn(&'static str, &AlertError) + Send + Sync;
 
 impl Reporter {
     pub(super) fn new(report: impl Fn(&'static str, &AlertError) + Send + Sync + 'static) -> Self {
@@ -90,13 +92,11 @@ impl Outlet {
 
     /// Queues an alert, or drops it and counts that. Never waits.
     pub(super) fn hand(&self, alert: &Arc<Alert>) {
-        count(&self.tally.handed);
         let queue = lock(&self.queue);
+        count(&self.tally.handed);
         let message = Message::Alert(Arc::clone(alert));
-        if !queue
-            .as_ref()
-            .is_some_and(|it| it.try_send(message).is_ok())
-        {
+        let refused = |queue: &mpsc::Sender<Message>| queue.try_send(message).is_err();
+        if queue.as_ref().is_none_or(refused) {
             count(&self.tally.dropped);
         }
     }
@@ -125,6 +125,8 @@ impl Outlet {
     pub(super) async fn give_up(&self) {
         self.task.abort();
         self.ended().await;
+        // Under the lock nobody is between handing an alert over and counting what became of it.
+        let _queue = lock(&self.queue);
         let left = self.counters().pending;
         self.tally.dropped.fetch_add(left, Ordering::Relaxed);
     }

@@ -180,7 +180,10 @@ fn minute(text: &str) -> Option<u16> {
 }
 
 fn two(tens: u8, ones: u8) -> Option<u16> {
-    let digit = |byte: u8| char::from(byte).to_digit(10).map(|it| it as u16);
+    let digit = |byte: u8| {
+        byte.is_ascii_digit()
+            .then(|| u16::from(byte.saturating_sub(b'0')))
+    };
     digit(tens)?.checked_mul(10)?.checked_add(digit(ones)?)
 }
 
