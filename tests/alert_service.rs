@@ -1,6 +1,9 @@
 //! What the service writes for the rules, and what they make of it.
 #![cfg(feature = "testing")]
 #![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]

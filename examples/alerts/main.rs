@@ -12,8 +12,8 @@ mod week;
 mod world;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 
+use keyward::BoxError;
 use keyward::alert::Alert;
 use keyward::time::Timestamp;
 
@@ -23,7 +23,7 @@ use world::World;
 const MONDAY: Timestamp = Timestamp::from_secs(1_774_224_000);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxError> {
     let world = World::open()?;
     let keys = week::prepare(&world, MONDAY).await?;
     week::play(&world, &keys, MONDAY).await?;

@@ -1,8 +1,8 @@
 //! What happens in the week.
 
-use std::error::Error;
 use std::time::Duration;
 
+use keyward::BoxError;
 use keyward::access::Grant;
 use keyward::key::KeyId;
 use keyward::service::{Actor, IssueKey, Rotation};
@@ -10,7 +10,7 @@ use keyward::time::Timestamp;
 
 use crate::world::{BERLIN, PARIS, World};
 
-type Done = Result<(), Box<dyn Error>>;
+type Done = Result<(), BoxError>;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: u32 = 24;
@@ -30,7 +30,7 @@ pub(crate) struct Keys {
     partner_id: KeyId,
 }
 
-pub(crate) async fn prepare(world: &World, monday: Timestamp) -> Result<Keys, Box<dyn Error>> {
+pub(crate) async fn prepare(world: &World, monday: Timestamp) -> Result<Keys, BoxError> {
     world.clock.set(monday.saturating_sub(HOUR * DAY * 100));
     let forgotten = make(world, "acme", "forgotten").await?.0;
     world.clock.set(monday);
@@ -45,7 +45,7 @@ pub(crate) async fn prepare(world: &World, monday: Timestamp) -> Result<Keys, Bo
     })
 }
 
-async fn make(world: &World, owner: &str, name: &str) -> Result<(String, KeyId), Box<dyn Error>> {
+async fn make(world: &World, owner: &str, name: &str) -> Result<(String, KeyId), BoxError> {
     let grant = Grant::try_scopes(["reports:read".parse()?])?;
     let issued = world.issue(owner, name, grant).await?;
     Ok((issued.key().expose().to_owned(), issued.record().id))

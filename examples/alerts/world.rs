@@ -1,6 +1,5 @@
 //! The service, its rules and its app, on a clock that is moved by hand.
 
-use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::{Router, routing::get};
+use keyward::BoxError;
 use keyward::access::{AccessPolicy, Grant, Role};
 use keyward::alert::rules::{
     AdminKeyCreated, BurstOfKeys, BusinessHours, CountedPer, DormantKey, ErrorRate, KeyExposed,
@@ -36,7 +36,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn open() -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn open() -> Result<Self, BoxError> {
         let raised = MemoryAlertSink::bounded(NonZeroUsize::new(1000).ok_or("zero")?);
         let alerts = Arc::new(engine(raised.clone())?);
         let clock = ManualClock::default();
@@ -68,18 +68,13 @@ impl World {
         owner: &str,
         name: &str,
         grant: Grant,
-    ) -> Result<IssuedKey, Box<dyn Error>> {
+    ) -> Result<IssuedKey, BoxError> {
         let request = IssueKey::new(owner.parse()?, name, grant);
         Ok(self.service.issue(&Actor::user("ana")?, request).await?)
     }
 
     /// Calls the app with a key, from somewhere, and returns the status.
-    pub(crate) async fn call(
-        &self,
-        path: &str,
-        key: &str,
-        from: [u8; 4],
-    ) -> Result<u16, Box<dyn Error>> {
+    pub(crate) async fn call(&self, path: &str, key: &str, from: [u8; 4]) -> Result<u16, BoxError> {
         let peer = SocketAddr::new(from.into(), 50_000);
         let request = Request::get(path)
             .header("x-api-key", key)
@@ -91,14 +86,14 @@ impl World {
     }
 
     /// Ends the service, then the alerts, and returns what was raised.
-    pub(crate) async fn close(self) -> Result<Vec<Alert>, Box<dyn Error>> {
+    pub(crate) async fn close(self) -> Result<Vec<Alert>, BoxError> {
         self.service.shutdown().await?;
         self.alerts.shutdown().await?;
         Ok(self.raised.alerts())
     }
 }
 
-fn engine(sink: MemoryAlertSink) -> Result<Alerts, Box<dyn Error>> {
+fn engine(sink: MemoryAlertSink) -> Result<Alerts, BoxError> {
     let germany: Country = "DE".parse()?;
     let alerts = Alerts::builder()
         // Limits have a rule of their own.
@@ -122,7 +117,7 @@ fn engine(sink: MemoryAlertSink) -> Result<Alerts, Box<dyn Error>> {
 }
 
 /// People work in the daytime; what robots own works at night, too.
-fn business_hours() -> Result<OutsideBusinessHours, Box<dyn Error>> {
+fn business_hours() -> Result<OutsideBusinessHours, BoxError> {
     use Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
     let week = [
         Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday,
@@ -137,7 +132,7 @@ fn business_hours() -> Result<OutsideBusinessHours, Box<dyn Error>> {
 }
 
 /// An example is no place for slow hashes. Leave this out.
-fn quick() -> Result<Hashing, Box<dyn Error>> {
+fn quick() -> Result<Hashing, BoxError> {
     let bcrypt = Bcrypt::builder().dangerous().low_cost(4).build()?;
     Ok(Hashing::builder().prefer(bcrypt).build()?)
 }
