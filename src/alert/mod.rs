@@ -11,6 +11,8 @@ mod country;
 mod engine;
 mod error;
 mod finding;
+#[cfg(feature = "geoip")]
+mod geoip;
 mod kind;
 mod memory;
 mod raised;
@@ -30,6 +32,8 @@ pub use self::country::{Country, CountryResolver, InvalidCountry};
 pub use self::engine::{AlertCounters, Alerts, AlertsBuilder, SinkCounters};
 pub use self::error::{AlertError, InvalidRule};
 pub use self::finding::Finding;
+#[cfg(feature = "geoip")]
+pub use self::geoip::{GeoipError, MaxMindCountries};
 pub use self::kind::AlertKind;
 pub use self::memory::MemoryAlertSink;
 pub use self::raised::Alert;
