@@ -9,6 +9,10 @@ const MEMORY: f64 = 60.0;
 /// Even a clock ticks with a tenth of play. Without it, a key that did the same on fourteen days would be held to that.
 const PLAY: f64 = 0.1;
 
+/// A day teaches no more than so many deviations, or a flood would soon be within them. What really changes is learnt all the
+/// same, some days later.
+const STRIDE: f64 = 3.0;
+
 /// The logarithm of each day's largest ratio of an hour's requests to their usual number: its mean and variance, as if it were
 /// normal, with older days fading. Days without requests do not count.
 #[derive(Debug, Default)]
@@ -48,27 +52,36 @@ impl Peaks {
         // In the first half of the learning there is nothing usual yet to compare with.
         let of_use = f64::from(self.days) - f64::from(settings.learning_days / 2);
         if of_use >= 1.0 {
-            self.learn(peak, of_use.min(MEMORY));
-            self.set_bound(of_use.min(MEMORY), settings);
+            let days = of_use.min(MEMORY);
+            self.learn(peak, days);
+            self.set_bound(days, settings);
         }
     }
 
     fn learn(&mut self, peak: f64, days: f64) {
         let weight = 1.0 / days;
-        let off = peak - self.mean;
+        let mut off = peak - self.mean;
+        if self.bound.is_some() {
+            let stride = STRIDE * self.width(days);
+            off = off.clamp(-stride, stride);
+        }
         self.mean += weight * off;
         self.variance = (1.0 - weight) * (self.variance + weight * off * off);
     }
 
-    /// The predictive distribution of the next day's peak is Student's, wider than the sample by what the mean of so few
-    /// days is uncertain.
+    /// The predictive distribution of the next day's peak is Student's.
     fn set_bound(&mut self, days: f64, settings: &Settings) {
         if self.days < u32::from(settings.learning_days) {
             return;
         }
-        let variance = self.variance * days / (days - 1.0).max(1.0) + PLAY * PLAY;
-        let width = (variance * (1.0 + 1.0 / days)).sqrt();
-        let bound = self.mean + deviations(settings.chance_a_day, days - 1.0) * width;
+        let far = deviations(settings.chance_a_day, days - 1.0) * self.width(days);
+        let bound = self.mean + far;
         self.bound = Some(bound.exp().max(settings.least_ratio));
+    }
+
+    /// The deviation of the sample, and by how much its mean is uncertain after so few days.
+    fn width(&self, days: f64) -> f64 {
+        let variance = self.variance * days / (days - 1.0).max(1.0) + PLAY * PLAY;
+        (variance * (1.0 + 1.0 / days)).sqrt()
     }
 }
