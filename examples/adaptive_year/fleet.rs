@@ -268,7 +268,7 @@ impl Life {
                 places.journey -= 1;
                 self.today.abroad = true;
                 // Two nights in each hotel.
-                if places.journey % 2 == 0 || places.now <= 2 {
+                if places.journey.is_multiple_of(2) || places.now <= 2 {
                     places.now = places.another();
                 }
                 return;

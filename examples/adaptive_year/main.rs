@@ -1,6 +1,6 @@
 //! How the adaptive rule fares: a simulated year of keys that are used honestly, and of the same keys stolen.
 //!
-//! `cargo run --release --all-features --example adaptive_year [keys of each use, 20 unless told otherwise]`
+//! `cargo run --release --features testing --example adaptive_year [keys of each use, 20 unless told otherwise]`
 //!
 //! The fleet is made up (`fleet.rs` says how), and the same in every run.
 #![allow(

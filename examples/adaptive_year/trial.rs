@@ -72,7 +72,7 @@ pub(crate) fn stolen(
     theft: Theft,
 ) -> Result<Option<Option<Duration>>, AlertError> {
     let year = Year::of(what, seed, scale);
-    let mut chance = Chance::new(seed ^ 0x7468_6965_66);
+    let mut chance = Chance::new(seed ^ 0x0074_6869_6566);
     let first = (90 + chance.below(DAYS - 100)) * 24 + chance.below(24);
     let mut trial = Trial::new()?;
     let mut since = None;

@@ -19,7 +19,7 @@ pub enum GeoipError {
         source: std::io::Error,
     },
 
-    /// It is no MaxMind DB file, or a damaged or cut one.
+    /// It is no file of this format, or a damaged or cut one.
     #[error("the database of countries is damaged, or none")]
     #[non_exhaustive]
     Damaged {

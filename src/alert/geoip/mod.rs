@@ -1,4 +1,4 @@
-//! Countries out of a MaxMind DB file.
+//! Countries out of a file in the format `MaxMind DB`.
 
 mod error;
 
@@ -20,7 +20,7 @@ type Database = Reader<Vec<u8>>;
 /// A name in [`GeoipError::NotOfCountries`] is cut here: longer ones are no names.
 const LONGEST_NAME: usize = 64;
 
-/// Tells countries from a file in MaxMind's format: `GeoLite2-Country.mmdb`, or any other whose records have a
+/// Tells countries from a file in the format `MaxMind DB`: `GeoLite2-Country.mmdb`, or any other whose records have a
 /// `country.iso_code` (editions with cities have one too).
 ///
 /// The file is read into memory, six to nine megabytes for a database of countries, and checked from end to end when it is
@@ -135,7 +135,7 @@ fn checked(content: Vec<u8>) -> Result<Database, GeoipError> {
     Ok(database)
 }
 
-/// MaxMind's own with countries, and others' that follow their names.
+/// The inventor's own, and those of others that follow its names.
 fn of_countries(name: &str) -> bool {
     ["Country", "City", "Enterprise", "Location", "Insights"]
         .iter()

@@ -140,9 +140,9 @@ fn sorted(error: WebhookError) -> AlertError {
         WebhookError::Unreachable { .. } | WebhookError::Deadline { .. } => {
             AlertError::unavailable(SINK, error)
         }
-        WebhookError::Status { status } if matches!(status, 408 | 429 | 500..) => {
-            AlertError::unavailable(SINK, error)
-        }
+        WebhookError::Status {
+            status: 408 | 429 | 500..,
+        } => AlertError::unavailable(SINK, error),
         _ => AlertError::refused(SINK, error),
     }
 }
