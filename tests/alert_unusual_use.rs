@@ -27,8 +27,8 @@ use trial::{Honest, Theft};
 const SCALE: f64 = 0.3;
 const KEYS: u64 = 6;
 
-fn honest_years(what: Use) -> Honest {
-    let years = (0..KEYS).map(|seed| trial::honest(what, seed, SCALE).unwrap());
+fn honest_years(what: Use, keys: u64) -> Honest {
+    let years = (0..keys).map(|seed| trial::honest(what, seed, SCALE).unwrap());
     years.fold(Honest::default(), |sum, year| Honest {
         unusual_rates: sum.unusual_rates + year.unusual_rates,
         new_networks: sum.new_networks + year.new_networks,
@@ -48,7 +48,7 @@ fn found(what: Use, theft: Theft) -> (usize, usize, Duration) {
 
 #[test]
 fn an_office_gives_half_a_false_alarm_a_year_of_its_rate() {
-    let office = honest_years(Use::Office);
+    let office = honest_years(Use::Office, KEYS);
     assert!(office.unusual_rates <= KEYS as u32 / 2, "{office:?}");
     // It moves twice a year.
     assert!(office.new_networks <= 4 * KEYS as u32, "{office:?}");
@@ -56,13 +56,13 @@ fn an_office_gives_half_a_false_alarm_a_year_of_its_rate() {
 
 #[test]
 fn growth_of_three_per_cent_a_month_is_learnt() {
-    let poller = honest_years(Use::Poller);
+    let poller = honest_years(Use::Poller, KEYS);
     assert_eq!(poller.unusual_rates, 0);
 }
 
 #[test]
 fn somebody_who_comes_from_everywhere_raises_no_alarm_for_it() {
-    let functions = honest_years(Use::Serverless);
+    let functions = honest_years(Use::Serverless, 1);
     assert_eq!(functions.new_networks, 0);
 }
 
