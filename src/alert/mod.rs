@@ -11,6 +11,8 @@ mod country;
 mod engine;
 mod error;
 mod finding;
+#[cfg(feature = "geoip")]
+mod geoip;
 mod kind;
 mod memory;
 mod raised;
@@ -22,6 +24,8 @@ mod sink;
 mod times;
 #[cfg(feature = "tracing")]
 mod tracing;
+#[cfg(feature = "webhook")]
+mod webhook;
 mod wire;
 
 use std::num::NonZeroUsize;
@@ -30,6 +34,8 @@ pub use self::country::{Country, CountryResolver, InvalidCountry};
 pub use self::engine::{AlertCounters, Alerts, AlertsBuilder, SinkCounters};
 pub use self::error::{AlertError, InvalidRule};
 pub use self::finding::Finding;
+#[cfg(feature = "geoip")]
+pub use self::geoip::{GeoipError, MaxMindCountries};
 pub use self::kind::AlertKind;
 pub use self::memory::MemoryAlertSink;
 pub use self::raised::Alert;
@@ -38,6 +44,11 @@ pub use self::severity::Severity;
 pub use self::sink::AlertSink;
 #[cfg(feature = "tracing")]
 pub use self::tracing::{TARGET, TracingAlertSink};
+#[cfg(feature = "webhook")]
+pub use self::webhook::{
+    DangerousWebhookSinkBuilder, WebhookError, WebhookSecret, WebhookSink, WebhookSinkBuilder,
+    WebhookStats,
+};
 
 /// Of how many keys a rule remembers something, unless told otherwise.
 const MAX_SUBJECTS: NonZeroUsize = NonZeroUsize::new(100_000).unwrap();

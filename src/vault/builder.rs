@@ -1,14 +1,13 @@
 use std::fmt;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::{Certificate, Url, redirect};
-use rustls::crypto::CryptoProvider;
+use reqwest::Url;
 use zeroize::Zeroizing;
 
 use super::client::Transport;
 use super::session::{Credentials, Session, is_header};
 use super::{VaultClient, VaultError, keeper, place};
+use crate::outbound::{self, NoClient, is_this_machine};
 
 /// Long enough for a Vault that elects a new leader to be asked again by the next request, short enough that a request
 /// does not hang on it.
@@ -181,7 +180,11 @@ impl VaultClientBuilder {
         if self.deadline.is_zero() {
             return Err(VaultError::Setting { name: "deadline" });
         }
-        let http = http_client(&base, self.root_certificates.as_deref())?;
+        let http = outbound::client(&base, self.root_certificates.as_deref());
+        let http = http.map_err(|error| match error {
+            NoClient::CryptoProvider => VaultError::NoCryptoProvider,
+            NoClient::Certificates => VaultError::Certificates,
+        })?;
         let transport = Transport {
             http: rustify::Client::new(base.as_str(), http),
             namespace: self.namespace,
@@ -203,37 +206,6 @@ fn address(text: &str) -> Result<Url, VaultError> {
         && url.username().is_empty()
         && url.password().is_none();
     plain.then_some(url).ok_or(VaultError::Address)
-}
-
-/// A development server, or an agent that does the rest.
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|it| it.is_loopback())
-}
-
-fn http_client(base: &Url, roots: Option<&[u8]>) -> Result<reqwest::Client, VaultError> {
-    // reqwest would panic, over http:// as well.
-    if CryptoProvider::get_default().is_none() {
-        return Err(VaultError::NoCryptoProvider);
-    }
-    let client = reqwest::Client::builder()
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .no_proxy();
-    let certificates = roots.map(Certificate::from_pem_bundle);
-    let certificates = certificates
-        .transpose()
-        .map_err(|_| VaultError::Certificates)?;
-    let client = match certificates {
-        Some(none) if none.is_empty() => return Err(VaultError::Certificates),
-        // Loading the system's certificates fails where there are none, and plain HTTP needs none.
-        _ if base.scheme() == "http" => client.tls_certs_only([]),
-        Some(certificates) => client.tls_certs_only(certificates),
-        None => client,
-    };
-    client.build().map_err(|_| VaultError::Certificates)
 }
 
 impl fmt::Debug for VaultClientBuilder {

@@ -11,6 +11,7 @@ mod hours;
 mod limit_hits;
 mod nearest;
 mod superseded;
+mod unusual_use;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub use self::hours::{
 };
 pub use self::limit_hits::{LimitHits, LimitHitsBuilder};
 pub use self::superseded::SupersededSecret;
+pub use self::unusual_use::{UnusualUse, UnusualUseBuilder};
 
 /// Most events that a rule counts one by one: 8 kB a subject.
 const MAX_TIMES: u32 = 1000;
