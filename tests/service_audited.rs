@@ -87,7 +87,8 @@ macro_rules! on_each_engine {
             async fn each_operation_leaves_its_event_once_and_in_order() {
                 let (store, pool, _folder) = $fresh.await;
                 let (watcher, clock) = (Watcher::default(), ManualClock::default());
-                let service = builder(store).observer(watcher.clone()).clock(clock.clone());
+                let log = Arc::clone(store.table());
+                let service = builder(store).audit_log(log).observer(watcher.clone()).clock(clock.clone());
                 let service = service.build().unwrap();
                 let expected = everything(&service, &clock).await;
                 service.shutdown().await.unwrap();

@@ -34,6 +34,12 @@ macro_rules! audited_sql_store {
                     &self.store
                 }
 
+                /// Returns the table as a sink, to read, export and purge the trail with.
+                #[must_use]
+                pub const fn table(&self) -> &Arc<$sink> {
+                    &self.sink
+                }
+
                 /// Returns the name under which the events of changes stand in the table. All others stand under the sink's.
                 #[must_use]
                 pub fn recorder(&self) -> &str {
