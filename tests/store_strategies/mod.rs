@@ -192,6 +192,7 @@ prop_compose! {
         expires_at in option::of(moment()),
         disabled in any::<bool>(),
         revocation in option::of((moment(), actor(), text())),
+        exposed_at in option::of(moment()),
         last_used in option::of((moment(), any::<Option<std::net::IpAddr>>())),
         revision in any::<u64>(),
         previous in option::of(credential().boxed()),
@@ -199,6 +200,7 @@ prop_compose! {
         record.expires_at = expires_at;
         record.disabled = disabled;
         record.revocation = revocation.map(|(at, by, reason)| Revocation::new(at, by, reason));
+        record.exposed_at = exposed_at;
         record.last_used = last_used.map(|(at, from)| LastUse::new(at, from));
         record.revision = Revision::new(revision);
         record.previous = previous;

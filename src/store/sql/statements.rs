@@ -13,10 +13,10 @@ pub(super) struct Statements {
     pub(super) exists: &'static str,
     /// All columns, from $1.
     pub(super) insert: &'static str,
-    /// The same, and the limit $48. Counts the owner's keys that are active when the new one is created ($3 and $4), and
+    /// The same, and the limit $49. Counts the owner's keys that are active when the new one is created ($3 and $4), and
     /// inserts while there are fewer.
     pub(super) insert_within_limit: &'static str,
-    /// Settings are $1 to $19, the next revision $20, credentials $21 to $38 (generations $21 and $30), then id and the
+    /// Settings are $1 to $20, the next revision $21, credentials $22 to $39 (generations $22 and $31), then id and the
     /// revision that must still be stored.
     ///
     /// A last use follows its generation: the right-hand sides see the row as it was.
@@ -37,6 +37,7 @@ macro_rules! columns {
         "id, environment, owner, created_at, created_by, \
          tenant, platform, name, description, tier, override_tier, override_until, role, scopes, denied, networks, \
          certificate, metadata, justification, expires_at, disabled, revoked_at, revoked_by, revoked_reason, \
+         exposed_at, \
          revision, \
          current_generation, current_digest, current_origin, current_hint, current_proof, current_check, \
          current_created_at, current_end, current_end_at, \
@@ -58,7 +59,7 @@ macro_rules! insert {
             columns!(),
             ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
              $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
-             $43, $44, $45, $46, $47",
+             $43, $44, $45, $46, $47, $48",
             $condition
         )
     };
@@ -108,7 +109,7 @@ macro_rules! statements {
                     " WHERE (SELECT count(*) FROM ",
                     $table,
                     " WHERE owner = $3 AND revoked_at IS NULL AND NOT disabled \
-                     AND (expires_at IS NULL OR expires_at > $4)) < $48"
+                     AND (expires_at IS NULL OR expires_at > $4)) < $49"
                 )
             ),
             update: concat!(
@@ -118,19 +119,19 @@ macro_rules! statements {
                  tenant = $1, platform = $2, name = $3, description = $4, tier = $5, override_tier = $6, \
                  override_until = $7, role = $8, scopes = $9, denied = $10, networks = $11, certificate = $12, \
                  metadata = $13, justification = $14, expires_at = $15, disabled = $16, revoked_at = $17, \
-                 revoked_by = $18, revoked_reason = $19, \
-                 revision = $20, \
-                 current_generation = $21, current_digest = $22, current_origin = $23, current_hint = $24, \
-                 current_proof = $25, current_check = $26, current_created_at = $27, current_end = $28, \
-                 current_end_at = $29, \
-                 previous_generation = $30, previous_digest = $31, previous_origin = $32, previous_hint = $33, \
-                 previous_proof = $34, previous_check = $35, previous_created_at = $36, previous_end = $37, \
-                 previous_end_at = $38, \
-                 current_last_used_at = CASE WHEN current_generation = $21 THEN current_last_used_at \
-                 WHEN previous_generation = $21 THEN previous_last_used_at END, \
-                 previous_last_used_at = CASE WHEN current_generation = $30 THEN current_last_used_at \
-                 WHEN previous_generation = $30 THEN previous_last_used_at END \
-                 WHERE id = $39 AND revision = $40"
+                 revoked_by = $18, revoked_reason = $19, exposed_at = $20, \
+                 revision = $21, \
+                 current_generation = $22, current_digest = $23, current_origin = $24, current_hint = $25, \
+                 current_proof = $26, current_check = $27, current_created_at = $28, current_end = $29, \
+                 current_end_at = $30, \
+                 previous_generation = $31, previous_digest = $32, previous_origin = $33, previous_hint = $34, \
+                 previous_proof = $35, previous_check = $36, previous_created_at = $37, previous_end = $38, \
+                 previous_end_at = $39, \
+                 current_last_used_at = CASE WHEN current_generation = $22 THEN current_last_used_at \
+                 WHEN previous_generation = $22 THEN previous_last_used_at END, \
+                 previous_last_used_at = CASE WHEN current_generation = $31 THEN current_last_used_at \
+                 WHEN previous_generation = $31 THEN previous_last_used_at END \
+                 WHERE id = $40 AND revision = $41"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE id = $1 AND revision = $2"),
             list: list!($table, "$1 IS NULL AND $2 IS NULL"),
