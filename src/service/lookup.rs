@@ -20,17 +20,19 @@ use crate::store::{AuditedError, ListKeys, Page, StoreError, UsageFilter};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Review {
-    /// Active keys whose current secret is older than the recommended age (see
+    /// Active keys whose current secret is as old as the recommended age or older, oldest first (see
     /// [`KeyServiceBuilder::rotation_age`](super::KeyServiceBuilder::rotation_age)).
     DueForRotation,
-    /// Active keys that end within that time.
+    /// Active keys that end within that time, soonest first.
     ExpiringWithin(Duration),
     /// Active keys that were never used.
     NeverUsed,
-    /// Active keys that were used, but not for that long.
+    /// Active keys that were used, but not for that long, that moment included.
     UnusedFor(Duration),
     /// Active keys whose grant allows managing keys.
     AdminKeys,
+    /// Active keys that were exposed and have had no new secret since (see [`KeyRecord::is_exposed`]).
+    Exposed,
     /// All keys of an owner, whatever their state.
     OfOwner(OwnerId),
 }
@@ -84,7 +86,7 @@ impl KeyService {
             found.extend(page.records.into_iter().filter(visible));
             match page.next {
                 Some(next) if found.len() <= size => query = query.with_after(next),
-                Some(_) | None => return Ok(Page::cut(found, size)),
+                Some(_) | None => return Ok(Page::cut(found, &query)),
             }
         }
     }

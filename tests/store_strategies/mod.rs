@@ -6,7 +6,7 @@ use keyward::key::{
     ActorRef, Credential, CredentialEnd, Environment, Generation, HintTail, KeyId, KeyRecord,
     KeyStatus, LastUse, Metadata, Networks, Revision, Revocation, Thumbprint, TierOverride,
 };
-use keyward::store::{Cursor, ListKeys, Usage, UsageFilter};
+use keyward::store::{Cursor, ListKeys, ListOrder, Usage, UsageFilter};
 use keyward::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -231,6 +231,14 @@ fn unused() -> impl Strategy<Value = UsageFilter> {
     ]
 }
 
+fn order() -> impl Strategy<Value = ListOrder> {
+    prop_oneof![
+        2 => Just(ListOrder::NewestFirst),
+        1 => Just(ListOrder::SoonestExpiry),
+        1 => Just(ListOrder::OldestSecret),
+    ]
+}
+
 prop_compose! {
     /// Any query: each filter mostly absent, so that the combinations find something.
     pub(crate) fn any_query()(
@@ -241,6 +249,8 @@ prop_compose! {
         status in option::weighted(0.3, (status(), moment())),
         moments in vec(option::weighted(0.2, moment()), 3),
         usage in option::weighted(0.2, unused()),
+        exposed in proptest::bool::weighted(0.2),
+        order in order(),
         after in option::weighted(0.3, (moment(), id())),
         limit in prop_oneof![0_u32..6, Just(100)],
     ) -> ListKeys {
@@ -254,6 +264,8 @@ prop_compose! {
         query.created_before = moments[1];
         query.rotated_before = moments[2];
         query.usage = usage;
+        query.exposed = exposed;
+        query.order = order;
         query.after = after.map(|(at, id)| parsed::<Cursor>(format!("{}.{id}", at.as_micros())));
         query
     }

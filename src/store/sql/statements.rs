@@ -3,6 +3,9 @@
 //! Placeholders are numbered, types are text, 64-bit integer and boolean, and every construct means the same to SQLite
 //! and PostgreSQL. What differs is the table's name and how several ids are handed over.
 
+use crate::key::KeyStatus;
+use crate::store::{ListKeys, ListOrder};
+
 /// The statements of one engine.
 pub(super) struct Statements {
     /// Id $1.
@@ -24,10 +27,12 @@ pub(super) struct Statements {
     /// Id $1, revision $2.
     pub(super) delete: &'static str,
     /// Owner $1 and tenant $2 are tested by the first part, so that a plan can use their index; $3 and $4 are the place
-    /// in the order to continue after, and $14 the number of rows.
+    /// in the order to continue after, and $15 the number of rows.
     pub(super) list: &'static str,
     pub(super) list_of_owner: &'static str,
     pub(super) list_of_tenant: &'static str,
+    pub(super) list_by_expiry: &'static str,
+    pub(super) list_by_secret: &'static str,
 }
 
 /// All columns, in the order in which records are bound and read: what never changes, settings, revision, current and
@@ -67,6 +72,9 @@ macro_rules! insert {
 
 macro_rules! list {
     ($table:literal, $owner_and_tenant:literal) => {
+        list!($table, $owner_and_tenant, "(created_at, id) < ($3, $4)", "created_at DESC, id DESC")
+    };
+    ($table:literal, $owner_and_tenant:literal, $after:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
@@ -74,8 +82,9 @@ macro_rules! list {
             $table,
             " WHERE ",
             $owner_and_tenant,
-            " AND (created_at, id) < ($3, $4) \
-             AND ($5 IS NULL OR environment = $5) \
+            " AND ",
+            $after,
+            " AND ($5 IS NULL OR environment = $5) \
              AND ($6 IS NULL OR role = $6) \
              AND ($7 IS NULL OR $7 = CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled THEN 'disabled' \
              WHEN expires_at <= $8 THEN 'expired' ELSE 'active' END) \
@@ -84,7 +93,10 @@ macro_rules! list {
              AND ($11 IS NULL OR current_created_at < $11) \
              AND (NOT $12 OR last_used_at IS NULL) \
              AND ($13 IS NULL OR last_used_at < $13) \
-             ORDER BY created_at DESC, id DESC LIMIT $14"
+             AND (NOT $14 OR exposed_at >= current_created_at) \
+             ORDER BY ",
+            $order,
+            " LIMIT $15"
         )
     };
 }
@@ -137,6 +149,18 @@ macro_rules! statements {
             list: list!($table, "$1 IS NULL AND $2 IS NULL"),
             list_of_owner: list!($table, "owner = $1 AND ($2 IS NULL OR tenant = $2)"),
             list_of_tenant: list!($table, "$1 IS NULL AND tenant = $2"),
+            list_by_expiry: list!(
+                $table,
+                "($1 IS NULL OR owner = $1) AND ($2 IS NULL OR tenant = $2)",
+                "expires_at IS NOT NULL AND (expires_at, id) > ($3, $4)",
+                "expires_at, id"
+            ),
+            list_by_secret: list!(
+                $table,
+                "($1 IS NULL OR owner = $1) AND ($2 IS NULL OR tenant = $2)",
+                "(current_created_at, id) > ($3, $4)",
+                "current_created_at, id"
+            ),
         }
     };
 }
@@ -152,4 +176,19 @@ pub(super) const POSTGRES: Statements =
     statements!(table: "keyward.keys", one_of_many: "= ANY($1)");
 
 /// Comes after every id in the order of bytes: ids hold letters and digits only.
-pub(super) const AFTER_ALL_IDS: &str = "~";
+const AFTER_ALL_IDS: &str = "~";
+
+/// Returns the place after which the page of a query begins.
+pub(super) fn beginning(query: &ListKeys) -> (i64, String) {
+    if let Some(after) = &query.after {
+        return (after.moment().as_micros(), after.id().to_string());
+    }
+    match (query.order, query.status) {
+        (ListOrder::NewestFirst, _) => (i64::MAX, AFTER_ALL_IDS.to_owned()),
+        // None of those that have expired fits, and there may be very many.
+        (ListOrder::SoonestExpiry, Some((KeyStatus::Active, now))) => {
+            (now.as_micros(), String::new())
+        }
+        (ListOrder::SoonestExpiry | ListOrder::OldestSecret, _) => (i64::MIN, String::new()),
+    }
+}

@@ -271,6 +271,14 @@ async fn finds_and_lists_by_an_index_and_never_sorts() {
             STATEMENTS.list_of_tenant,
             "keyward_keys_by_tenant (tenant=? AND (created_at,id)<(?,?))",
         ),
+        (
+            STATEMENTS.list_by_expiry,
+            "keyward_keys_by_expiry ((expires_at,id)>(?,?))",
+        ),
+        (
+            STATEMENTS.list_by_secret,
+            "keyward_keys_by_secret ((current_created_at,id)>(?,?))",
+        ),
         (STATEMENTS.insert_within_limit, "keyward_keys_by_owner"),
     ];
     for (statement, index) in plans {
