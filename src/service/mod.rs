@@ -22,6 +22,7 @@ mod import;
 mod improve;
 mod issue;
 mod issued;
+mod leak;
 mod limit;
 mod lookup;
 mod outage;
@@ -61,6 +62,7 @@ pub use error::LifecycleError;
 pub use gate::FailureBudget;
 pub use import::ImportKey;
 pub use issued::IssuedKey;
+pub use leak::{LeakFindings, LeakOutcome, LeakReceipt, LeakedTokens};
 pub use limit::{LimitError, LimitPlan, UnknownTier};
 pub use lookup::Review;
 pub use owners::OwnerStatus;
@@ -122,6 +124,11 @@ struct Inner {
     expired: Mutex<HashSet<KeyId>>,
     improving: Arc<Semaphore>,
     overdue: improve::Overdue,
+    /// Held while a string of a leak report pays a slow hash.
+    leaks: tokio::sync::Mutex<()>,
+    /// Held while a key that was seen in the wrong place is looked at.
+    #[cfg(feature = "tower")]
+    sightings: Arc<Semaphore>,
     /// Held while an old secret is ended at its successor's first use.
     retiring: tokio::sync::Mutex<()>,
     runtime: Handle,
