@@ -42,7 +42,7 @@ pub enum Review {
 const MOST_LOOKED_AT: usize = 10_000;
 
 /// The bound of a filter that keeps what lies strictly before it, for one that is to keep `moment` too.
-fn after(moment: Timestamp) -> Timestamp {
+pub(super) fn after(moment: Timestamp) -> Timestamp {
     moment.saturating_add(Duration::from_micros(1))
 }
 

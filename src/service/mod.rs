@@ -25,6 +25,7 @@ mod issued;
 mod leak;
 mod limit;
 mod lookup;
+mod notices;
 mod outage;
 mod owners;
 mod prove;
@@ -65,6 +66,9 @@ pub use issued::IssuedKey;
 pub use leak::{LeakFindings, LeakOutcome, LeakReceipt, LeakedTokens};
 pub use limit::{LimitError, LimitPlan, UnknownTier};
 pub use lookup::Review;
+pub use notices::{
+    NoticeReport, NoticeRunError, Notices, NoticesBuilder, NoticesError, UnsentNotice,
+};
 pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
