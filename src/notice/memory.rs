@@ -1,10 +1,10 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Claim, Notice, NoticeId, NoticeLog, NoticeLogError, Notifier, NotifyError};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
 /// Keeps notices in the process's memory, for tests and for an application that shows them itself. Clones share them.
