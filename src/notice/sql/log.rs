@@ -69,7 +69,7 @@ macro_rules! sql_notice_log {
                 ) -> Result<Vec<bool>, NoticeLogError> {
                     let keys: HashSet<_> = ids.iter().map(NoticeId::key).collect();
                     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                    let closed = $many(sqlx::query(STATEMENTS.closed), keys).bind(now.as_micros());
+                    let closed = $many(sqlx::query(STATEMENTS.closed), &keys).bind(now.as_micros());
                     let rows = self
                         .using(|connection| Box::pin(closed.fetch_all(connection)))
                         .await?;

@@ -47,8 +47,8 @@ impl PostgresNoticeLog {
 type Query = sqlx::query::Query<'static, Postgres, sqlx::postgres::PgArguments>;
 
 /// As an array of texts.
-fn bind_keys(query: Query, keys: Vec<String>) -> Query {
-    query.bind(keys)
+fn bind_keys(query: Query, keys: &[String]) -> Query {
+    query.bind(keys.to_vec())
 }
 
 sql_notice_log!(PostgresNoticeLog, Postgres, statements::POSTGRES, many: bind_keys);

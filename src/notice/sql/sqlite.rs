@@ -46,7 +46,7 @@ impl SqliteNoticeLog {
 type Query = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// As a JSON list; ids are letters and digits.
-fn bind_keys(query: Query, keys: Vec<String>) -> Query {
+fn bind_keys(query: Query, keys: &[String]) -> Query {
     let quoted: Vec<String> = keys.iter().map(|key| format!("\"{key}\"")).collect();
     query.bind(format!("[{}]", quoted.join(",")))
 }
