@@ -1,8 +1,13 @@
 //! The rules of `NoticeLog`, for every log that ships and every wrapper.
 #![cfg(feature = "testing")]
 #![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
-    reason = "helpers of tests, outside the functions the lint knows as tests"
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    reason = "a test may say what it expects"
 )]
 
 use std::sync::Arc;

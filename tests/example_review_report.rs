@@ -1,9 +1,13 @@
 //! The example `review_report`, run as its users run it: what it says is what happened, and no name of a user gets out.
 #![cfg(all(feature = "sqlite", feature = "testing"))]
 #![allow(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests, outside the functions the lint knows as tests"
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    reason = "a test may say what it expects"
 )]
 
 mod example_support;

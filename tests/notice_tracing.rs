@@ -1,9 +1,13 @@
 //! Notices as `tracing` events: one line each, whatever a user called the key.
 #![cfg(all(feature = "tracing", feature = "testing"))]
 #![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     clippy::unwrap_in_result,
-    reason = "helpers of tests, outside the functions the lint knows as tests"
+    clippy::expect_used,
+    reason = "a test may say what it expects"
 )]
 
 mod common;

@@ -1,9 +1,13 @@
 //! Which notices go out, to whom, and how often.
 #![cfg(feature = "testing")]
 #![allow(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests, outside the functions the lint knows as tests"
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    reason = "a test may say what it expects"
 )]
 
 mod common;
