@@ -1,9 +1,9 @@
 //! The numbers of the trail.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::Path;
 
+use keyward::BoxError;
 use keyward::audit::{AuditEvent, AuditKind, trail_files, verify_chain};
 
 use crate::text;
@@ -48,10 +48,12 @@ impl Count {
 
 impl Figures {
     /// Reads a trail that nobody has tampered with.
-    pub(crate) fn read(trail: &Path) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn read(trail: &Path) -> Result<Self, BoxError> {
         let files = trail_files(trail)?;
-        let mut figures = Self::default();
-        figures.events = verify_chain(&files)?.lines;
+        let mut figures = Self {
+            events: verify_chain(&files)?.lines,
+            ..Self::default()
+        };
         for file in files {
             for line in std::fs::read_to_string(file)?.lines() {
                 figures.add(&serde_json::from_str(line)?);

@@ -15,14 +15,14 @@ mod reviews;
 mod table;
 mod text;
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use figures::Figures;
+use keyward::BoxError;
 use reviews::Reviews;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), BoxError> {
     let page = std::env::args_os().nth(1);
     let page = page.map_or_else(|| PathBuf::from("review_report.html"), PathBuf::from);
     let folder = tempfile::tempdir()?;

@@ -1,10 +1,10 @@
 //! October 2026 at a service with nine keys, one of them named by somebody with bad intentions.
 
-use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keyward::BoxError;
 use keyward::access::{AccessPolicy, Grant, Role};
 use keyward::audit::{AuditEvent, AuditKind, JsonLinesSink, SyncPolicy};
 use keyward::hash::{Bcrypt, Hashing};
@@ -65,7 +65,7 @@ struct Simulation {
     happened: Happened,
 }
 
-pub(crate) async fn simulate(folder: &Path) -> Result<Month, Box<dyn Error>> {
+pub(crate) async fn simulate(folder: &Path) -> Result<Month, BoxError> {
     let clock = ManualClock::new(BEGINNING);
     let store = SqliteStore::open(folder.join("keys.sqlite")).await?;
     let trail = folder.join("audit.jsonl");
@@ -124,7 +124,7 @@ async fn mark_as_exposed(
     store: &SqliteStore,
     id: keyward::key::KeyId,
     now: Timestamp,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), BoxError> {
     let found = store.find(&id).await?.ok_or("the key is there")?;
     let mut record = (*found).clone();
     record.exposed_at = Some(now);
@@ -134,14 +134,14 @@ async fn mark_as_exposed(
 
 impl Simulation {
     /// Old keys first, then those of the month. Returns the ones that are used, and one that leaks.
-    async fn issue(&self, admin: &Actor) -> Result<(Vec<Client>, IssuedKey), Box<dyn Error>> {
-        let scopes = || Ok::<_, Box<dyn Error>>(Grant::try_scopes(["leads:read".parse()?])?);
+    async fn issue(&self, admin: &Actor) -> Result<(Vec<Client>, IssuedKey), BoxError> {
+        let scopes = || Ok::<_, BoxError>(Grant::try_scopes(["leads:read".parse()?])?);
         let issue = |owner: &'static str, name: &'static str, grant, tier, lifetime| async move {
             let mut request = IssueKey::new(owner.parse()?, name, grant).with_tier(tier);
             if let Some(days) = lifetime {
                 request = request.with_lifetime(DAY * days);
             }
-            Ok::<_, Box<dyn Error>>(self.service.issue(admin, request).await?)
+            Ok::<_, BoxError>(self.service.issue(admin, request).await?)
         };
         let export = issue("acme", "nightly export", scopes()?, "pro", None).await?;
         let dashboard = issue("acme", "dashboard", scopes()?, "enterprise", Some(160)).await?;
@@ -180,7 +180,7 @@ impl Simulation {
         Ok((clients, leaked))
     }
 
-    async fn day_of(&mut self, day: u32, client: &Client) -> Result<(), Box<dyn Error>> {
+    async fn day_of(&mut self, day: u32, client: &Client) -> Result<(), BoxError> {
         if day % 7 >= client.days_of_seven {
             return Ok(());
         }

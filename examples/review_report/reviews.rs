@@ -1,9 +1,9 @@
 //! The keys that somebody should look at.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
+use keyward::BoxError;
 use keyward::key::KeyRecord;
 use keyward::service::{Actor, KeyService, Review};
 use keyward::store::ListKeys;
@@ -34,7 +34,7 @@ pub(crate) struct Row {
 }
 
 impl Reviews {
-    pub(crate) async fn read(service: &KeyService, actor: &Actor) -> Result<Self, Box<dyn Error>> {
+    pub(crate) async fn read(service: &KeyService, actor: &Actor) -> Result<Self, BoxError> {
         let questions = [
             ("Exposed, and not rotated since", Review::Exposed),
             ("Ending within 30 days", Review::ExpiringWithin(DAY * 30)),
@@ -70,7 +70,7 @@ async fn all_of(
     service: &KeyService,
     actor: &Actor,
     review: &Review,
-) -> Result<Vec<Row>, Box<dyn Error>> {
+) -> Result<Vec<Row>, BoxError> {
     let (mut rows, mut page) = (Vec::new(), ListKeys::new());
     loop {
         let found = service.review(actor, review, page.clone()).await?;
