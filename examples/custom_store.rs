@@ -9,7 +9,6 @@
 //! cargo test --example custom_store --features testing
 //! ```
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -20,8 +19,7 @@ use keyward::async_trait;
 use keyward::hash::{DigestText, SecretOrigin};
 use keyward::key::{Credential, Environment, KeyId, KeyRecord, Revision};
 use keyward::store::{
-    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update,
-    apply_usage,
+    Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update, apply_usage,
 };
 use keyward::time::Timestamp;
 use tokio::sync::Mutex;
@@ -123,8 +121,8 @@ impl KeyStore for JsonFileStore {
     async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
         let mut records: Vec<_> = self.load()?.into_values().map(Arc::new).collect();
         records.retain(|record| query.matches(record));
-        records.sort_unstable_by_key(|record| Reverse(Cursor::of(record)));
-        Ok(Page::cut(records, query.page_size()))
+        query.sort(&mut records);
+        Ok(Page::cut(records, query))
     }
 
     async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {

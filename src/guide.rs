@@ -47,7 +47,12 @@ pub mod audit {}
 #[doc = include_str!("../docs/alerts.md")]
 pub mod alerts {}
 
-/// Rules for secret scanners, and keys taken out of logs.
+/// Which keys to look at, and telling their owners.
+///
+#[doc = include_str!("../docs/reviews.md")]
+pub mod reviews {}
+
+/// Rules for secret scanners, what becomes of their finds, and keys taken out of logs.
 ///
 #[doc = include_str!("../docs/secret-scanning.md")]
 pub mod secret_scanning {}

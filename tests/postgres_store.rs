@@ -16,7 +16,7 @@ use keyward::hash::{DigestText, SecretOrigin};
 use keyward::key::{Credential, Environment, Generation, KeyId, KeyRecord};
 use keyward::store::sqlx::postgres::PgPoolOptions;
 use keyward::store::sqlx::{self, AssertSqlSafe, PgPool};
-use keyward::store::{InsertKey, KeyStore, ListKeys, PostgresStore, StoreError, Usage};
+use keyward::store::{InsertKey, KeyStore, ListKeys, ListOrder, PostgresStore, StoreError, Usage};
 use keyward::time::Timestamp;
 
 mod servers;
@@ -88,7 +88,7 @@ async fn migrates_once_when_ten_start_together() {
     for start in starts {
         let store = start.await.unwrap().unwrap();
         let steps = number(store.pool(), "SELECT count(*) FROM keyward.key_migrations");
-        assert_eq!(steps.await, 1);
+        assert_eq!(steps.await, 2);
         store.close().await;
     }
 }
@@ -112,7 +112,7 @@ async fn refuses_tables_of_a_newer_version_and_leaves_them() {
     let text = with_causes(&error);
     assert!(text.contains("made by a newer version: step 7"), "{text}");
     let steps = number(store.pool(), "SELECT count(*) FROM keyward.key_migrations");
-    assert_eq!(steps.await, 2);
+    assert_eq!(steps.await, 3);
 }
 
 #[tokio::test]
@@ -232,15 +232,17 @@ async fn finds_and_lists_by_an_index_and_never_sorts() {
         ListKeys::new(),
         ListKeys::new().with_owner(owner),
         ListKeys::new().with_tenant(tenant),
+        ListKeys::new().with_order(ListOrder::SoonestExpiry),
+        ListKeys::new().with_order(ListOrder::OldestSecret),
     ] {
         store.list(&query).await.unwrap();
     }
     let prepared = "SELECT name, statement FROM pg_prepared_statements WHERE statement LIKE 'SELECT id, environment%'";
     let prepared: Vec<(String, String)> = sqlx::query_as(prepared).fetch_all(&pool).await.unwrap();
-    assert_eq!(prepared.len(), 4);
+    assert_eq!(prepared.len(), 6);
     let mut indexes = Vec::new();
     for (name, statement) in prepared {
-        let highest = (1..=14)
+        let highest = (1..=15)
             .rev()
             .find(|place| statement.contains(&format!("${place}")))
             .unwrap();
@@ -267,7 +269,9 @@ async fn finds_and_lists_by_an_index_and_never_sorts() {
         [
             "keys_pkey",
             "keyward_keys_by_creation",
+            "keyward_keys_by_expiry",
             "keyward_keys_by_owner",
+            "keyward_keys_by_secret",
             "keyward_keys_by_tenant"
         ]
     );

@@ -44,6 +44,7 @@ catches! {
     catches_folded_owners: owners_are_compared_by_their_bytes catches FoldsCaseOfOwners;
     catches_an_overwriting_insert: insert_refuses_an_existing_id catches InsertsOverOthers;
     catches_the_wrong_order: list_is_newest_first catches ListsOldestFirst;
+    catches_an_order_ignored: list_orders_by_expiry catches IgnoresTheOrder;
     catches_an_update_in_two_steps: racing_updates_lose_nothing catches ReadsThenUpdates;
     catches_rounded_moments: records_come_back_unchanged catches RoundsToMilliseconds;
     catches_an_update_of_any_revision: update_refuses_a_stale_revision catches TakesAnyRevision;

@@ -266,8 +266,8 @@ impl Settings {
                 exchange.refuse_credential("ambiguous_credential").await;
                 return Err(self.refuse(exchange, "ambiguous_credential").await);
             }
-            Presented::InUrl(id) => {
-                exposure::report(&self.service, id, "key_in_url", exchange.origin());
+            Presented::InUrl(key) => {
+                exposure::report(&self.service, key, "key_in_url", exchange.origin());
                 return Err(self.refuse(exchange, "key_in_url").await);
             }
         };

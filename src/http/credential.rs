@@ -5,8 +5,8 @@ use std::fmt;
 use ::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use ::http::{HeaderMap, Uri};
 
-use super::exposure;
-use crate::key::{KeyFormat, KeyId};
+use super::exposure::{self, Exposed};
+use crate::key::KeyFormat;
 
 /// The header field that holds a key and nothing else.
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -19,7 +19,7 @@ pub(super) enum Presented {
     /// More than one, and not the same.
     Ambiguous,
     /// A key in the URL, where logs and histories keep it.
-    InUrl(KeyId),
+    InUrl(Exposed),
     /// One.
     One(Credential),
 }
@@ -68,8 +68,8 @@ impl fmt::Debug for Credential {
 pub(super) fn take(headers: &mut HeaderMap, uri: &Uri, format: &KeyFormat) -> Presented {
     let keys = take_all(headers, &API_KEY);
     let authorizations = take_all(headers, &AUTHORIZATION);
-    if let Some(id) = exposure::in_url(uri, format) {
-        return Presented::InUrl(id);
+    if let Some(key) = exposure::in_url(uri, format) {
+        return Presented::InUrl(key);
     }
     match (keys.as_slice(), authorizations.as_slice()) {
         ([], []) => Presented::Missing,
@@ -91,21 +91,21 @@ fn take_all(headers: &mut HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
     found
 }
 
-/// Returns the ids of all keys in the request, wherever they stand, at most four.
-pub(super) fn all_ids(headers: &HeaderMap, uri: &Uri, format: &KeyFormat) -> Vec<KeyId> {
+/// Returns all keys in the request, wherever they stand, one of an id and at most four.
+pub(super) fn all_keys(headers: &HeaderMap, uri: &Uri, format: &KeyFormat) -> Vec<Exposed> {
     let keys = headers.get_all(API_KEY).iter().cloned();
     let bearers = headers.get_all(AUTHORIZATION).iter();
     let credentials = keys
         .map(Credential::whole)
         .chain(bearers.filter_map(Credential::bearer));
-    let mut ids: Vec<KeyId> = credentials
-        .filter_map(|it| format.parse(it.as_bytes()).ok().map(|key| key.id()))
+    let mut keys: Vec<Exposed> = credentials
+        .filter_map(|it| Exposed::of(it.as_bytes(), format))
         .chain(exposure::in_url(uri, format))
         .take(4)
         .collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+    keys.sort_unstable_by_key(Exposed::id);
+    keys.dedup_by_key(|key| key.id());
+    keys
 }
 
 /// Returns whether the request holds a field that credentials travel in.

@@ -1,8 +1,10 @@
 //! Keys in places where they must not be.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ::http::Uri;
+use zeroize::Zeroizing;
 
 use super::percent;
 use crate::audit::{AuditEvent, AuditKind};
@@ -14,15 +16,43 @@ use super::exchange::Origin;
 /// How often an encoded URL inside a URL is unpacked.
 const LAYERS: usize = 3;
 
-/// Returns the id of a key in path or query, percent-encoded or not, alone or inside another value.
+/// A key where it must not be, as it was presented.
+pub(super) struct Exposed {
+    id: KeyId,
+    presented: Zeroizing<Vec<u8>>,
+}
+
+impl Exposed {
+    pub(super) fn of(presented: &[u8], format: &KeyFormat) -> Option<Self> {
+        let key = format.parse(presented).ok()?;
+        Some(Self {
+            id: key.id(),
+            presented: Zeroizing::new(presented.to_vec()),
+        })
+    }
+
+    pub(super) const fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+impl fmt::Debug for Exposed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exposed")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns a key in path or query, percent-encoded or not, alone or inside another value.
 ///
 /// The whole of it is looked at: the `http` crate takes no URL of more than 64 kB, and a part that is not looked at
 /// would be the place to put a key.
-pub(super) fn in_url(uri: &Uri, format: &KeyFormat) -> Option<KeyId> {
+pub(super) fn in_url(uri: &Uri, format: &KeyFormat) -> Option<Exposed> {
     let mut text = Cow::Borrowed(uri.path_and_query()?.as_str().as_bytes());
     for _ in 0..LAYERS {
-        if let Some(id) = first_key(&text, format) {
-            return Some(id);
+        if let Some(key) = first_key(&text, format) {
+            return Some(key);
         }
         text = Cow::Owned(percent::decode(&text)?);
     }
@@ -30,22 +60,23 @@ pub(super) fn in_url(uri: &Uri, format: &KeyFormat) -> Option<KeyId> {
 }
 
 /// Whatever stands around a key in a URL, it is none of the characters a key is made of.
-fn first_key(text: &[u8], format: &KeyFormat) -> Option<KeyId> {
+fn first_key(text: &[u8], format: &KeyFormat) -> Option<Exposed> {
     text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-        .find_map(|word| format.parse(word).ok())
-        .map(|key| key.id())
+        .find_map(|word| Exposed::of(word, format))
 }
 
 /// Writes down that a key was sent where others can read it.
 ///
-/// The secret is not checked for this: the event names the key that the client says it is.
-pub(super) fn report(service: &KeyService, id: KeyId, place: &'static str, origin: &Origin) {
+/// The secret is not checked for this event: it names the key that the client says it is. The check comes after it, and a
+/// secret that is the right one marks its key as exposed, with a second event.
+pub(super) fn report(service: &KeyService, key: Exposed, place: &'static str, origin: &Origin) {
     let now = service.clock().now();
     let event = AuditEvent::new(AuditKind::KeyExposed, now)
         .with_failure(place)
-        .with_key_id(id.as_str())
+        .with_key_id(key.id.as_str())
         .with_detail("secret", "unchecked");
     service.recorder().enqueue(origin.write(event));
+    service.note_exposure(key.presented, place, origin.context().client());
 }
 
 #[cfg(test)]
@@ -57,7 +88,10 @@ mod tests {
         let format = KeyFormat::default();
         let key = format.generate(&OsRandom::new()).unwrap();
         let uri = build(key.plaintext().expose()).parse().unwrap();
-        in_url(&uri, &format) == Some(key.id())
+        let found = in_url(&uri, &format);
+        found.is_some_and(|it| {
+            it.id() == key.id() && *it.presented == key.plaintext().expose().as_bytes()
+        })
     }
 
     fn encode(text: &str) -> String {

@@ -54,6 +54,9 @@ pub struct KeyRecord {
     pub disabled: bool,
     /// Set once, for good.
     pub revocation: Option<Revocation>,
+    /// When a secret of the key, proved to be the right one, was first found in a place where others can read it; counted
+    /// anew after each rotation. See [`KeyRecord::is_exposed`].
+    pub exposed_at: Option<Timestamp>,
     /// *Usage*: when and from where it was last used.
     pub last_used: Option<LastUse>,
     /// Counts the changes of the record, usage aside.
@@ -139,6 +142,7 @@ impl KeyRecord {
             expires_at: None,
             disabled: false,
             revocation: None,
+            exposed_at: None,
             last_used: None,
             revision: Revision::FIRST,
             current: credential,
@@ -170,6 +174,14 @@ impl KeyRecord {
     pub fn credential(&self, generation: Generation) -> Option<&Credential> {
         self.credentials()
             .find(|credential| credential.generation == generation)
+    }
+
+    /// Returns whether the key was exposed and has had no new secret since. An exposure of the outgoing secret counts as
+    /// well: it was live, and the next rotation ends it for certain.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.exposed_at
+            .is_some_and(|at| self.current.created_at <= at)
     }
 
     /// Returns the tier in force at `now`: the override while it lasts, else the key's own, else `None` for the default.
@@ -236,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn is_exposed_from_the_moment_its_secret_was_made_until_the_next_one() {
+        let mut record = record();
+        assert!(!record.is_exposed());
+        record.exposed_at = Some(NOW);
+        assert!(record.is_exposed());
+        record.current.created_at = Timestamp::from_micros(NOW.as_micros() + 1);
+        assert!(!record.is_exposed());
+    }
+
+    #[test]
     fn has_the_other_tier_until_the_moment_before_the_override_ends() {
         let mut record = record();
         record.tier_override = Some(TierOverride::new("enterprise", NOW));
@@ -244,6 +266,15 @@ mod tests {
         record.tier = Some("pro".into());
         assert_eq!(record.tier_at(JUST_BEFORE), Some("enterprise"));
         assert_eq!(record.tier_at(NOW), Some("pro"));
+    }
+
+    /// As stores that keep whole records did before exposure was kept.
+    #[test]
+    fn is_not_exposed_where_its_text_says_nothing_of_it() {
+        let mut text = serde_json::to_value(record()).unwrap();
+        assert!(text.as_object_mut().unwrap().remove("exposed_at").is_some());
+        let read: KeyRecord = serde_json::from_value(text).unwrap();
+        assert_eq!(read, record());
     }
 
     #[test]

@@ -149,6 +149,9 @@ impl KeyServiceBuilder {
             expired: Mutex::default(),
             improving: Arc::new(Semaphore::new(1)),
             overdue: Overdue::default(),
+            leaks: tokio::sync::Mutex::new(()),
+            #[cfg(feature = "tower")]
+            sightings: Arc::new(Semaphore::new(1)),
             retiring: tokio::sync::Mutex::new(()),
             runtime,
             _alive: alive,

@@ -27,9 +27,17 @@ pub(super) struct Suspected {
 #[derive(Debug)]
 pub(super) struct Live(Suspected);
 
+/// A suspected record that is active or switched off, with at least one fitting credential that is live.
+#[derive(Debug)]
+pub(super) struct AtRisk(Suspected);
+
 impl FreshRecord {
     pub(super) async fn read(store: &dyn KeyStore, id: &KeyId) -> Result<Option<Self>, StoreError> {
         Ok(store.find(id).await?.map(Self))
+    }
+
+    pub(super) fn record(&self) -> &KeyRecord {
+        &self.0
     }
 
     /// Keeps the credentials that the presented secret could belong to.
@@ -58,45 +66,70 @@ impl FreshRecord {
 
 impl Suspected {
     /// Decides on the state the store just gave.
-    pub(super) fn judge(mut self, now: Timestamp) -> Result<Live, (Rejection, Arc<KeyRecord>)> {
+    pub(super) fn judge(self, now: Timestamp) -> Result<Live, (Rejection, Arc<KeyRecord>)> {
         let rejection = match self.record.status(now) {
             KeyStatus::Revoked => Rejection::Revoked,
             KeyStatus::Disabled => Rejection::Disabled,
             KeyStatus::Expired => Rejection::Expired,
-            KeyStatus::Active => {
-                self.current = self.current && self.record.current.is_live(now);
-                self.previous = self.previous
-                    && self
-                        .record
-                        .previous
-                        .as_ref()
-                        .is_some_and(|old| old.is_live(now));
-                if self.current || self.previous {
-                    return Ok(Live(self));
-                }
-                Rejection::Superseded
-            }
+            KeyStatus::Active => match self.keep_live(now) {
+                Ok(live) => return Ok(Live(live)),
+                Err(over) => return Err((Rejection::Superseded, over.record)),
+            },
         };
         Err((rejection, self.record))
+    }
+
+    /// Keeps what a leak puts at risk: the live secrets of a key that is in use, or that could be switched on again.
+    ///
+    /// SECURITY: the answer is no [`Live`] one, from which alone a key is verified.
+    pub(super) fn judge_leaked(self, now: Timestamp) -> Option<AtRisk> {
+        match self.record.status(now) {
+            KeyStatus::Active | KeyStatus::Disabled => self.keep_live(now).ok().map(AtRisk),
+            KeyStatus::Expired | KeyStatus::Revoked => None,
+        }
+    }
+
+    fn keep_live(mut self, now: Timestamp) -> Result<Self, Self> {
+        let is_live = |credential: &Credential| credential.is_live(now);
+        self.current = self.current && is_live(&self.record.current);
+        self.previous = self.previous && self.record.previous.as_ref().is_some_and(is_live);
+        if self.current || self.previous {
+            Ok(self)
+        } else {
+            Err(self)
+        }
+    }
+
+    fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        let current = Some(&self.record.current).filter(|_| self.current);
+        let previous = self.record.previous.as_ref().filter(|_| self.previous);
+        current.into_iter().chain(previous)
+    }
+}
+
+/// A record with live secrets that may be the presented one, and that may be judged by whoever proves it.
+pub(super) trait Provable {
+    /// Returns the credentials that are live and may fit.
+    fn credentials(&self) -> impl Iterator<Item = &Credential> + Send;
+}
+
+impl Provable for Live {
+    fn credentials(&self) -> impl Iterator<Item = &Credential> + Send {
+        self.0.credentials()
+    }
+}
+
+impl Provable for AtRisk {
+    fn credentials(&self) -> impl Iterator<Item = &Credential> + Send {
+        self.0.credentials()
     }
 }
 
 impl Live {
-    /// Returns the credentials that are live and may fit.
-    pub(super) fn credentials(&self) -> impl Iterator<Item = &Credential> {
-        let Suspected {
-            record,
-            current,
-            previous,
-        } = &self.0;
-        let current = Some(&record.current).filter(|_| *current);
-        let previous = record.previous.as_ref().filter(|_| *previous);
-        current.into_iter().chain(previous)
-    }
-
     /// Returns whether that very credential is still among them.
     pub(super) fn still_holds(&self, proven: &Credential) -> bool {
-        self.credentials()
+        self.0
+            .credentials()
             .any(|known| known.generation == proven.generation && known.digest == proven.digest)
     }
 

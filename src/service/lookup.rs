@@ -7,7 +7,8 @@ use super::{Actor, KeyService, LifecycleError};
 use crate::access::{Requirement, Target, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId};
-use crate::store::{AuditedError, ListKeys, Page, StoreError, UsageFilter};
+use crate::store::{AuditedError, ListKeys, ListOrder, Page, StoreError, UsageFilter};
+use crate::time::Timestamp;
 
 /// A ready-made question about the keys in the store.
 ///
@@ -20,19 +21,29 @@ use crate::store::{AuditedError, ListKeys, Page, StoreError, UsageFilter};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Review {
-    /// Active keys whose current secret is older than the recommended age (see
+    /// Active keys whose current secret is as old as the recommended age or older, oldest first (see
     /// [`KeyServiceBuilder::rotation_age`](super::KeyServiceBuilder::rotation_age)).
     DueForRotation,
-    /// Active keys that end within that time.
+    /// Active keys that end within that time, soonest first.
     ExpiringWithin(Duration),
     /// Active keys that were never used.
     NeverUsed,
-    /// Active keys that were used, but not for that long.
+    /// Active keys that were used, but not for that long, that moment included.
     UnusedFor(Duration),
     /// Active keys whose grant allows managing keys.
     AdminKeys,
+    /// Active keys that were exposed and have had no new secret since (see [`KeyRecord::is_exposed`]).
+    Exposed,
     /// All keys of an owner, whatever their state.
     OfOwner(OwnerId),
+}
+
+/// How many records one page of administrators may cost.
+const MOST_LOOKED_AT: usize = 10_000;
+
+/// The bound of a filter that keeps what lies strictly before it, for one that is to keep `moment` too.
+pub(super) fn after(moment: Timestamp) -> Timestamp {
+    moment.saturating_add(Duration::from_micros(1))
 }
 
 impl KeyService {
@@ -84,14 +95,16 @@ impl KeyService {
             found.extend(page.records.into_iter().filter(visible));
             match page.next {
                 Some(next) if found.len() <= size => query = query.with_after(next),
-                Some(_) | None => return Ok(Page::cut(found, size)),
+                Some(_) | None => return Ok(Page::cut(found, &query)),
             }
         }
     }
 
     /// Answers a ready-made question, one page at a time: `page` gives the place to continue from and the page size.
     ///
-    /// A page of [`Review::AdminKeys`] may be short and still have a next one, since it is picked from a page of all.
+    /// [`Review::ExpiringWithin`] comes soonest first, [`Review::DueForRotation`] oldest secret first, the others newest first.
+    /// A page of [`Review::AdminKeys`] is picked from at most ten thousand keys or some, so it may be short and still have a
+    /// next one.
     ///
     /// # Errors
     ///
@@ -106,22 +119,44 @@ impl KeyService {
         let active = |query: ListKeys| query.with_status(KeyStatus::Active, now);
         let query = match review {
             Review::DueForRotation => active(page)
-                .with_rotated_before(now.saturating_sub(self.inner.settings.rotation_age)),
-            Review::ExpiringWithin(span) => {
-                active(page).with_expires_before(now.saturating_add(*span))
-            }
+                .with_rotated_before(after(now.saturating_sub(self.inner.settings.rotation_age)))
+                .with_order(ListOrder::OldestSecret),
+            Review::ExpiringWithin(span) => active(page)
+                .with_expires_before(after(now.saturating_add(*span)))
+                .with_order(ListOrder::SoonestExpiry),
             Review::NeverUsed => active(page).with_usage(UsageFilter::Never),
             Review::UnusedFor(span) => {
-                active(page).with_usage(UsageFilter::NotSince(now.saturating_sub(*span)))
+                active(page).with_usage(UsageFilter::NotSince(after(now.saturating_sub(*span))))
             }
-            Review::AdminKeys => active(page),
+            Review::AdminKeys => return self.admin_keys(actor, active(page)).await,
+            Review::Exposed => active(page).with_exposed(),
             Review::OfOwner(owner) => page.with_owner(owner.clone()),
         };
-        let mut found = self.list(actor, query).await?;
-        if *review == Review::AdminKeys {
-            found.records.retain(|record| self.manages_keys(record));
+        self.list(actor, query).await
+    }
+
+    /// What a key may do is decided by roles and scopes together, so no store can filter by it.
+    async fn admin_keys(&self, actor: &Actor, query: ListKeys) -> Result<Page, LifecycleError> {
+        let mut walk = query.clone().with_limit(ListKeys::MAX_LIMIT);
+        let (mut found, mut looked_at) = (Vec::new(), 0_usize);
+        loop {
+            let page = self.list(actor, walk.clone()).await?;
+            looked_at = looked_at.saturating_add(page.records.len());
+            let managing = |record: &Arc<KeyRecord>| self.manages_keys(record);
+            found.extend(page.records.into_iter().filter(managing));
+            match page.next {
+                Some(next) if found.len() <= query.page_size() && looked_at < MOST_LOOKED_AT => {
+                    walk = walk.with_after(next);
+                }
+                Some(next) if found.len() <= query.page_size() => {
+                    return Ok(Page {
+                        records: found,
+                        next: Some(next),
+                    });
+                }
+                Some(_) | None => return Ok(Page::cut(found, &query)),
+            }
         }
-        Ok(found)
     }
 
     pub(super) fn manages_keys(&self, record: &KeyRecord) -> bool {

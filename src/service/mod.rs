@@ -22,8 +22,10 @@ mod import;
 mod improve;
 mod issue;
 mod issued;
+mod leak;
 mod limit;
 mod lookup;
+mod notices;
 mod outage;
 mod owners;
 mod prove;
@@ -61,8 +63,12 @@ pub use error::LifecycleError;
 pub use gate::FailureBudget;
 pub use import::ImportKey;
 pub use issued::IssuedKey;
+pub use leak::{LeakFindings, LeakOutcome, LeakReceipt, LeakedTokens};
 pub use limit::{LimitError, LimitPlan, UnknownTier};
 pub use lookup::Review;
+pub use notices::{
+    NoticeReport, NoticeRunError, Notices, NoticesBuilder, NoticesError, UnsentNotice,
+};
 pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
@@ -122,6 +128,11 @@ struct Inner {
     expired: Mutex<HashSet<KeyId>>,
     improving: Arc<Semaphore>,
     overdue: improve::Overdue,
+    /// Held while a string of a leak report pays a slow hash.
+    leaks: tokio::sync::Mutex<()>,
+    /// Held while a key that was seen in the wrong place is looked at.
+    #[cfg(feature = "tower")]
+    sightings: Arc<Semaphore>,
     /// Held while an old secret is ended at its successor's first use.
     retiring: tokio::sync::Mutex<()>,
     runtime: Handle,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::fresh::Live;
+use super::fresh::Provable;
 use super::{KeyService, Rejection, VerifyError};
 use crate::hash::{HashError, Lane, Overloaded, Plan, PoolError, ProofTag, SecretOrigin};
 use crate::key::{Credential, Generation, ParsedKey, TagStatus};
@@ -23,7 +23,7 @@ impl KeyService {
     /// Looks for a proof: remembered in this process, stored under the pepper, or a digest that is fast by itself.
     pub(super) fn prove_cheaply(
         &self,
-        live: &Live,
+        live: &impl Provable,
         parsed: &ParsedKey<'_>,
     ) -> Result<Proof, VerifyError> {
         let mut undecided = false;
@@ -59,12 +59,10 @@ impl KeyService {
     /// Runs the slow hash on the pool, one credential after the other, and returns the one it proved.
     pub(super) async fn prove_slowly(
         &self,
-        live: &Live,
+        live: &(impl Provable + Sync),
         parsed: &ParsedKey<'_>,
-        client: Option<IpAddr>,
-        now: Timestamp,
+        lane: Lane,
     ) -> Result<Credential, VerifyError> {
-        let lane = self.lane(client, parsed, now);
         let slow = live
             .credentials()
             .filter(|known| matches!(self.inner.hashing.plan(&known.digest), Ok(Plan::Slow)));
@@ -182,7 +180,12 @@ impl KeyService {
         )
     }
 
-    fn lane(&self, client: Option<IpAddr>, parsed: &ParsedKey<'_>, now: Timestamp) -> Lane {
+    pub(super) fn lane(
+        &self,
+        client: Option<IpAddr>,
+        parsed: &ParsedKey<'_>,
+        now: Timestamp,
+    ) -> Lane {
         // A retired tag key may be in other hands: whoever forges with it waits behind everybody else.
         if parsed.tag() == TagStatus::Retired {
             return Lane::Doubtful;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
 use crate::access::{DenyReason, Requirement, TenantBinding};
-use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Pending};
+use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Outcome, Pending};
 use crate::key::{KeyId, KeyRecord};
 use crate::rate_limit::RateDecision;
 use crate::time::Timestamp;
@@ -57,6 +57,42 @@ impl Trail {
     pub(super) async fn note_failure(&self, told: Told<'_>, error: &LifecycleError) {
         let event = told.event().with_failure(error.code());
         self.recorder.enqueue_or_wait(event).await;
+    }
+
+    /// Writes durably that a live secret of a key was found in a place where others can read it.
+    pub(super) async fn exposed(
+        &self,
+        actor: &Actor,
+        record: &KeyRecord,
+        place: &'static str,
+        now: Timestamp,
+    ) -> Result<(), AuditError> {
+        let told = Told {
+            kind: AuditKind::KeyExposed,
+            actor,
+            record,
+            now,
+            details: &[("secret", "proved".to_owned())],
+        };
+        let event = told.event().with_failure(place);
+        self.recorder.record(event).await
+    }
+
+    /// Writes durably that keys were reported as leaked, and what came of it, in numbers.
+    pub(super) async fn leak_report(
+        &self,
+        actor: &Actor,
+        counts: &[(&'static str, u64)],
+        now: Timestamp,
+    ) -> Result<(), AuditError> {
+        let event = AuditEvent::new(AuditKind::KeyExposed, now)
+            .with_outcome(Outcome::Success)
+            .with_reason("leak_report")
+            .with_actor(actor.audit_reference());
+        let event = counts.iter().fold(event, |event, (name, count)| {
+            event.with_detail(*name, *count)
+        });
+        self.recorder.record(event).await
     }
 
     /// Writes that an acting key was refused an operation.

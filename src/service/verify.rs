@@ -233,8 +233,9 @@ impl KeyService {
                 Ok(Proof::Unknown) => {}
                 Err(error) => return Err(refuse(error, &live)),
             }
+            let lane = self.lane(client, parsed, at);
             let proven = self
-                .prove_slowly(&live, parsed, client, at)
+                .prove_slowly(&live, parsed, lane)
                 .await
                 .map_err(|error| refuse(error, &live))?;
             // 0.3 s and a queue lie behind us: the state may be another now. The clock may have been set back.

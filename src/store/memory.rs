@@ -5,8 +5,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update,
-    apply_usage,
+    Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update, apply_usage,
 };
 use crate::key::{KeyId, KeyRecord, KeyStatus, Revision};
 use crate::sync::{Mutex, RwLock, lock};
@@ -168,8 +167,8 @@ impl KeyStore for MemoryStore {
 
     async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
         let mut found = self.select(|record| query.matches(record));
-        found.sort_unstable_by_key(|record| std::cmp::Reverse(Cursor::of(record)));
-        Ok(Page::cut(found, query.page_size()))
+        query.sort(&mut found);
+        Ok(Page::cut(found, query))
     }
 
     async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {

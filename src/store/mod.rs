@@ -24,7 +24,7 @@ pub use apply::{apply_update, apply_usage};
 pub use audited::{AuditedError, AuditedStore};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use query::{Cursor, CursorError, InsertKey, ListKeys, Page, Usage, UsageFilter};
+pub use query::{Cursor, CursorError, InsertKey, ListKeys, ListOrder, Page, Usage, UsageFilter};
 #[cfg(feature = "postgres")]
 pub use sql::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
@@ -88,7 +88,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
     /// An outage; some of the batch may then be written. Writing it again is harmless.
     async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError>;
 
-    /// Returns one page of the records that fit, by creation and then id, newest first.
+    /// Returns one page of the records that fit, in the [order](ListOrder) of the query.
     ///
     /// # Errors
     ///

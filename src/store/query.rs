@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -69,7 +70,7 @@ impl Usage {
     }
 }
 
-/// Which records to list, newest first. Every filter that is set must hold.
+/// Which records to list, and in which order: newest first unless told otherwise. Every filter that is set must hold.
 ///
 /// ```
 /// use keyward::key::KeyStatus;
@@ -100,10 +101,60 @@ pub struct ListKeys {
     pub rotated_before: Option<Timestamp>,
     /// Keys by their last use.
     pub usage: Option<UsageFilter>,
+    /// Only keys that [are exposed](KeyRecord::is_exposed).
+    pub exposed: bool,
+    /// In which order.
+    pub order: ListOrder,
     /// Only what comes after this place in the order.
     pub after: Option<Cursor>,
     /// At most so many; 1 to [`ListKeys::MAX_LIMIT`].
     pub limit: u32,
+}
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ListOrder {
+    /// By creation, then id, newest first.
+    #[default]
+    NewestFirst,
+    /// By expiry, then id, soonest first. Keys without an expiry are not in it.
+    SoonestExpiry,
+    /// By the creation of the current secret, then id, oldest first.
+    OldestSecret,
+}
+
+impl ListOrder {
+    /// Returns where a record stands in this order; `None` if it has no place in it.
+    #[must_use]
+    pub const fn place(self, record: &KeyRecord) -> Option<Cursor> {
+        let moment = match self {
+            Self::NewestFirst => record.created_at,
+            Self::SoonestExpiry => match record.expires_at {
+                Some(expires_at) => expires_at,
+                None => return None,
+            },
+            Self::OldestSecret => record.current.created_at,
+        };
+        Some(Cursor {
+            moment,
+            id: record.id,
+        })
+    }
+
+    /// Returns how two places of a list in this order follow each other.
+    fn compare(self, one: Cursor, other: Cursor) -> Ordering {
+        match self {
+            Self::NewestFirst => other.cmp(&one),
+            Self::SoonestExpiry | Self::OldestSecret => one.cmp(&other),
+        }
+    }
+
+    fn follows(self, record: &KeyRecord, after: Option<Cursor>) -> bool {
+        self.place(record).is_some_and(|place| {
+            after.is_none_or(|after| self.compare(after, place) == Ordering::Less)
+        })
+    }
 }
 
 /// How long a key has not been used.
@@ -135,6 +186,8 @@ impl ListKeys {
             created_before: None,
             rotated_before: None,
             usage: None,
+            exposed: false,
+            order: ListOrder::NewestFirst,
             after: None,
             limit: Self::DEFAULT_LIMIT,
         }
@@ -203,6 +256,20 @@ impl ListKeys {
         self
     }
 
+    /// Lists keys that [are exposed](KeyRecord::is_exposed).
+    #[must_use]
+    pub const fn with_exposed(mut self) -> Self {
+        self.exposed = true;
+        self
+    }
+
+    /// Lists in this order. A page continues only where one of the same order ended.
+    #[must_use]
+    pub const fn with_order(mut self, order: ListOrder) -> Self {
+        self.order = order;
+        self
+    }
+
     /// Continues after the end of an earlier page.
     #[must_use]
     pub const fn with_after(mut self, cursor: Cursor) -> Self {
@@ -251,7 +318,17 @@ impl ListKeys {
                 record.current.created_at < *moment
             })
             && fits(self.usage.as_ref(), |usage| usage.matches(record))
-            && fits(self.after.as_ref(), |cursor| Cursor::of(record) < *cursor)
+            && (!self.exposed || record.is_exposed())
+            && self.order.follows(record, self.after)
+    }
+
+    /// Puts records into the order of the query, for stores that do so in the process.
+    pub fn sort(&self, records: &mut [Arc<KeyRecord>]) {
+        let place = |record: &KeyRecord| self.order.place(record);
+        records.sort_unstable_by(|one, other| match (place(one), place(other)) {
+            (Some(one), Some(other)) => self.order.compare(one, other),
+            (one, other) => other.is_some().cmp(&one.is_some()),
+        });
     }
 }
 
@@ -271,32 +348,33 @@ impl UsageFilter {
     }
 }
 
-/// A place in the order of a list: by creation, then by id. Pages continue there whatever is inserted meanwhile.
+/// A place in the order of a list: by the moment that [the order](ListOrder) goes by, then by id. Pages continue there
+/// whatever is inserted meanwhile.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cursor {
-    created_at: Timestamp,
+    moment: Timestamp,
     id: KeyId,
 }
 
 impl Cursor {
-    /// Returns the place of a record.
+    /// Returns the place of a record in a list by creation.
     #[must_use]
     pub const fn of(record: &KeyRecord) -> Self {
         Self {
-            created_at: record.created_at,
+            moment: record.created_at,
             id: record.id,
         }
     }
 
     #[cfg(feature = "vault")]
-    pub(super) const fn new(created_at: Timestamp, id: KeyId) -> Self {
-        Self { created_at, id }
+    pub(super) const fn new(moment: Timestamp, id: KeyId) -> Self {
+        Self { moment, id }
     }
 
-    /// Returns when the record at this place was created.
+    /// Returns the moment that the order goes by: creation, unless the list has another order.
     #[must_use]
-    pub const fn created_at(&self) -> Timestamp {
-        self.created_at
+    pub const fn moment(&self) -> Timestamp {
+        self.moment
     }
 
     /// Returns the id of the record at this place.
@@ -314,7 +392,7 @@ pub struct CursorError;
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.created_at.as_micros(), self.id)
+        write!(f, "{}.{}", self.moment.as_micros(), self.id)
     }
 }
 
@@ -323,12 +401,12 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let (micros, id) = text.split_once('.').ok_or(CursorError)?;
-        let created_at = micros
+        let moment = micros
             .parse()
             .map(Timestamp::from_micros)
             .map_err(|_| CursorError)?;
         Ok(Self {
-            created_at,
+            moment,
             id: id.parse().map_err(|_| CursorError)?,
         })
     }
@@ -352,20 +430,22 @@ impl<'de> Deserialize<'de> for Cursor {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Page {
-    /// The records, newest first.
+    /// The records, in the order asked for.
     pub records: Vec<Arc<KeyRecord>>,
     /// Where the next page begins; `None` when this is the last one.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// Returns a page of at most `size` of the records, which are in order and may hold one too many: that one tells
-    /// that there is a next page.
+    /// Returns the query's page of these records, which fit it, are in its order and may be more than it asks for: one too
+    /// many tells that there is a next page.
     #[must_use]
-    pub fn cut(mut records: Vec<Arc<KeyRecord>>, size: usize) -> Self {
+    pub fn cut(mut records: Vec<Arc<KeyRecord>>, query: &ListKeys) -> Self {
+        let size = query.page_size();
         let more = records.len() > size;
         records.truncate(size);
-        let next = records.last().filter(|_| more).map(|last| Cursor::of(last));
+        let last = records.last().filter(|_| more);
+        let next = last.and_then(|last| query.order.place(last));
         Self { records, next }
     }
 }

@@ -8,6 +8,7 @@ mod counting_hasher;
 mod faulty_sink;
 mod faulty_store;
 mod gate;
+pub mod notice_rules;
 mod random;
 pub mod rate_limit_rules;
 pub mod store_rules;

@@ -160,6 +160,10 @@ impl World {
         }
     }
 
+    pub async fn record(&self, id: &KeyId) -> Arc<KeyRecord> {
+        self.store.inner.find(id).await.unwrap().unwrap()
+    }
+
     /// All events so far.
     pub async fn events(&self) -> Vec<AuditEvent> {
         self.service.recorder().flush().await.unwrap();

@@ -1,14 +1,12 @@
 //! A store with one defect, for tests of the rules themselves.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use keyward::async_trait;
 use keyward::key::{KeyId, KeyRecord, KeyStatus, LastUse, OwnerId, Revision};
 use keyward::store::{
-    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update,
-    apply_usage,
+    Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, apply_update, apply_usage,
 };
 use keyward::time::Timestamp;
 
@@ -25,6 +23,7 @@ pub(crate) enum Defect {
     FoldsCaseOfIds,
     FoldsCaseOfOwners,
     IgnoresTheLimit,
+    IgnoresTheOrder,
     InsertsOverOthers,
     ListsOldestFirst,
     ReadsThenUpdates,
@@ -207,18 +206,25 @@ impl KeyStore for Broken {
         let folded = |owner: &OwnerId| owner.as_str().to_lowercase();
         records.retain(|record| {
             let skipped = self.is(Defect::CutsPagesWithoutTheId)
-                && after.is_some_and(|after| record.created_at == after.created_at());
+                && after.is_some_and(|after| {
+                    query
+                        .order
+                        .place(record)
+                        .is_some_and(|it| it.moment() == after.moment())
+                });
             let fits = owner
                 .as_ref()
                 .is_none_or(|owner| folded(owner) == folded(&record.owner));
             query.matches(record) && fits && !skipped
         });
         let mut records: Vec<_> = records.into_iter().map(Arc::new).collect();
-        records.sort_unstable_by_key(|record| Reverse(Cursor::of(record)));
+        if !self.is(Defect::IgnoresTheOrder) {
+            query.sort(&mut records);
+        }
         if self.is(Defect::ListsOldestFirst) {
             records.reverse();
         }
-        let mut page = Page::cut(records, query.page_size());
+        let mut page = Page::cut(records, &query);
         if self.is(Defect::SaysNoMore) {
             page.next = None;
         }

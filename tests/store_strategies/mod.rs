@@ -6,7 +6,7 @@ use keyward::key::{
     ActorRef, Credential, CredentialEnd, Environment, Generation, HintTail, KeyId, KeyRecord,
     KeyStatus, LastUse, Metadata, Networks, Revision, Revocation, Thumbprint, TierOverride,
 };
-use keyward::store::{Cursor, ListKeys, Usage, UsageFilter};
+use keyward::store::{Cursor, ListKeys, ListOrder, Usage, UsageFilter};
 use keyward::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -192,6 +192,7 @@ prop_compose! {
         expires_at in option::of(moment()),
         disabled in any::<bool>(),
         revocation in option::of((moment(), actor(), text())),
+        exposed_at in option::of(moment()),
         last_used in option::of((moment(), any::<Option<std::net::IpAddr>>())),
         revision in any::<u64>(),
         previous in option::of(credential().boxed()),
@@ -199,6 +200,7 @@ prop_compose! {
         record.expires_at = expires_at;
         record.disabled = disabled;
         record.revocation = revocation.map(|(at, by, reason)| Revocation::new(at, by, reason));
+        record.exposed_at = exposed_at;
         record.last_used = last_used.map(|(at, from)| LastUse::new(at, from));
         record.revision = Revision::new(revision);
         record.previous = previous;
@@ -229,6 +231,14 @@ fn unused() -> impl Strategy<Value = UsageFilter> {
     ]
 }
 
+fn order() -> impl Strategy<Value = ListOrder> {
+    prop_oneof![
+        2 => Just(ListOrder::NewestFirst),
+        1 => Just(ListOrder::SoonestExpiry),
+        1 => Just(ListOrder::OldestSecret),
+    ]
+}
+
 prop_compose! {
     /// Any query: each filter mostly absent, so that the combinations find something.
     pub(crate) fn any_query()(
@@ -239,6 +249,8 @@ prop_compose! {
         status in option::weighted(0.3, (status(), moment())),
         moments in vec(option::weighted(0.2, moment()), 3),
         usage in option::weighted(0.2, unused()),
+        exposed in proptest::bool::weighted(0.2),
+        order in order(),
         after in option::weighted(0.3, (moment(), id())),
         limit in prop_oneof![0_u32..6, Just(100)],
     ) -> ListKeys {
@@ -252,6 +264,8 @@ prop_compose! {
         query.created_before = moments[1];
         query.rotated_before = moments[2];
         query.usage = usage;
+        query.exposed = exposed;
+        query.order = order;
         query.after = after.map(|(at, id)| parsed::<Cursor>(format!("{}.{id}", at.as_micros())));
         query
     }

@@ -170,12 +170,12 @@ impl Settings {
     }
 
     fn refuse<R: From<String>>(&self, parts: &Parts) -> Response<R> {
-        let exposed = credential::all_ids(&parts.headers, &parts.uri, self.service.format());
+        let exposed = credential::all_keys(&parts.headers, &parts.uri, self.service.format());
         let origin = Origin::of(parts);
-        for id in &exposed {
-            exposure::report(&self.service, *id, "plain_http", &origin);
-        }
         let redirect = self.redirect.as_ref().filter(|_| exposed.is_empty());
+        for key in exposed {
+            exposure::report(&self.service, key, "plain_http", &origin);
+        }
         redirect
             .and_then(|redirect| redirect.answer(parts))
             .unwrap_or_else(|| Problem::https_required().into_http())

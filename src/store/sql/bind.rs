@@ -126,6 +126,7 @@ fn bind_end<B: Bind>(query: B, record: &KeyRecord) -> B {
         .maybe_time(revocation.map(|it| it.at))
         .maybe_text(revocation.map(|it| it.by.as_str()))
         .maybe_text(revocation.map(|it| it.reason.as_str()))
+        .maybe_time(record.exposed_at)
 }
 
 fn bind_credential<B: Bind>(query: B, credential: Option<&Credential>) -> B {

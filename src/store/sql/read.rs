@@ -117,6 +117,7 @@ where
             expires_at: self.maybe_time()?,
             disabled: self.flag()?,
             revocation: self.revocation()?,
+            exposed_at: self.maybe_time()?,
             revision: Revision::new(self.number()?.cast_unsigned()),
             current: self.current()?,
             previous: self.maybe_credential()?,

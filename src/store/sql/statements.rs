@@ -3,6 +3,9 @@
 //! Placeholders are numbered, types are text, 64-bit integer and boolean, and every construct means the same to SQLite
 //! and PostgreSQL. What differs is the table's name and how several ids are handed over.
 
+use crate::key::KeyStatus;
+use crate::store::{ListKeys, ListOrder};
+
 /// The statements of one engine.
 pub(super) struct Statements {
     /// Id $1.
@@ -13,10 +16,10 @@ pub(super) struct Statements {
     pub(super) exists: &'static str,
     /// All columns, from $1.
     pub(super) insert: &'static str,
-    /// The same, and the limit $48. Counts the owner's keys that are active when the new one is created ($3 and $4), and
+    /// The same, and the limit $49. Counts the owner's keys that are active when the new one is created ($3 and $4), and
     /// inserts while there are fewer.
     pub(super) insert_within_limit: &'static str,
-    /// Settings are $1 to $19, the next revision $20, credentials $21 to $38 (generations $21 and $30), then id and the
+    /// Settings are $1 to $20, the next revision $21, credentials $22 to $39 (generations $22 and $31), then id and the
     /// revision that must still be stored.
     ///
     /// A last use follows its generation: the right-hand sides see the row as it was.
@@ -24,10 +27,12 @@ pub(super) struct Statements {
     /// Id $1, revision $2.
     pub(super) delete: &'static str,
     /// Owner $1 and tenant $2 are tested by the first part, so that a plan can use their index; $3 and $4 are the place
-    /// in the order to continue after, and $14 the number of rows.
+    /// in the order to continue after, and $15 the number of rows.
     pub(super) list: &'static str,
     pub(super) list_of_owner: &'static str,
     pub(super) list_of_tenant: &'static str,
+    pub(super) list_by_expiry: &'static str,
+    pub(super) list_by_secret: &'static str,
 }
 
 /// All columns, in the order in which records are bound and read: what never changes, settings, revision, current and
@@ -37,6 +42,7 @@ macro_rules! columns {
         "id, environment, owner, created_at, created_by, \
          tenant, platform, name, description, tier, override_tier, override_until, role, scopes, denied, networks, \
          certificate, metadata, justification, expires_at, disabled, revoked_at, revoked_by, revoked_reason, \
+         exposed_at, \
          revision, \
          current_generation, current_digest, current_origin, current_hint, current_proof, current_check, \
          current_created_at, current_end, current_end_at, \
@@ -58,7 +64,7 @@ macro_rules! insert {
             columns!(),
             ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
              $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
-             $43, $44, $45, $46, $47",
+             $43, $44, $45, $46, $47, $48",
             $condition
         )
     };
@@ -66,6 +72,9 @@ macro_rules! insert {
 
 macro_rules! list {
     ($table:literal, $owner_and_tenant:literal) => {
+        list!($table, $owner_and_tenant, "(created_at, id) < ($3, $4)", "created_at DESC, id DESC")
+    };
+    ($table:literal, $owner_and_tenant:literal, $after:literal, $order:literal) => {
         concat!(
             "SELECT ",
             columns!(),
@@ -73,8 +82,9 @@ macro_rules! list {
             $table,
             " WHERE ",
             $owner_and_tenant,
-            " AND (created_at, id) < ($3, $4) \
-             AND ($5 IS NULL OR environment = $5) \
+            " AND ",
+            $after,
+            " AND ($5 IS NULL OR environment = $5) \
              AND ($6 IS NULL OR role = $6) \
              AND ($7 IS NULL OR $7 = CASE WHEN revoked_at IS NOT NULL THEN 'revoked' WHEN disabled THEN 'disabled' \
              WHEN expires_at <= $8 THEN 'expired' ELSE 'active' END) \
@@ -83,7 +93,10 @@ macro_rules! list {
              AND ($11 IS NULL OR current_created_at < $11) \
              AND (NOT $12 OR last_used_at IS NULL) \
              AND ($13 IS NULL OR last_used_at < $13) \
-             ORDER BY created_at DESC, id DESC LIMIT $14"
+             AND (NOT $14 OR exposed_at >= current_created_at) \
+             ORDER BY ",
+            $order,
+            " LIMIT $15"
         )
     };
 }
@@ -108,7 +121,7 @@ macro_rules! statements {
                     " WHERE (SELECT count(*) FROM ",
                     $table,
                     " WHERE owner = $3 AND revoked_at IS NULL AND NOT disabled \
-                     AND (expires_at IS NULL OR expires_at > $4)) < $48"
+                     AND (expires_at IS NULL OR expires_at > $4)) < $49"
                 )
             ),
             update: concat!(
@@ -118,24 +131,36 @@ macro_rules! statements {
                  tenant = $1, platform = $2, name = $3, description = $4, tier = $5, override_tier = $6, \
                  override_until = $7, role = $8, scopes = $9, denied = $10, networks = $11, certificate = $12, \
                  metadata = $13, justification = $14, expires_at = $15, disabled = $16, revoked_at = $17, \
-                 revoked_by = $18, revoked_reason = $19, \
-                 revision = $20, \
-                 current_generation = $21, current_digest = $22, current_origin = $23, current_hint = $24, \
-                 current_proof = $25, current_check = $26, current_created_at = $27, current_end = $28, \
-                 current_end_at = $29, \
-                 previous_generation = $30, previous_digest = $31, previous_origin = $32, previous_hint = $33, \
-                 previous_proof = $34, previous_check = $35, previous_created_at = $36, previous_end = $37, \
-                 previous_end_at = $38, \
-                 current_last_used_at = CASE WHEN current_generation = $21 THEN current_last_used_at \
-                 WHEN previous_generation = $21 THEN previous_last_used_at END, \
-                 previous_last_used_at = CASE WHEN current_generation = $30 THEN current_last_used_at \
-                 WHEN previous_generation = $30 THEN previous_last_used_at END \
-                 WHERE id = $39 AND revision = $40"
+                 revoked_by = $18, revoked_reason = $19, exposed_at = $20, \
+                 revision = $21, \
+                 current_generation = $22, current_digest = $23, current_origin = $24, current_hint = $25, \
+                 current_proof = $26, current_check = $27, current_created_at = $28, current_end = $29, \
+                 current_end_at = $30, \
+                 previous_generation = $31, previous_digest = $32, previous_origin = $33, previous_hint = $34, \
+                 previous_proof = $35, previous_check = $36, previous_created_at = $37, previous_end = $38, \
+                 previous_end_at = $39, \
+                 current_last_used_at = CASE WHEN current_generation = $22 THEN current_last_used_at \
+                 WHEN previous_generation = $22 THEN previous_last_used_at END, \
+                 previous_last_used_at = CASE WHEN current_generation = $31 THEN current_last_used_at \
+                 WHEN previous_generation = $31 THEN previous_last_used_at END \
+                 WHERE id = $40 AND revision = $41"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE id = $1 AND revision = $2"),
             list: list!($table, "$1 IS NULL AND $2 IS NULL"),
             list_of_owner: list!($table, "owner = $1 AND ($2 IS NULL OR tenant = $2)"),
             list_of_tenant: list!($table, "$1 IS NULL AND tenant = $2"),
+            list_by_expiry: list!(
+                $table,
+                "($1 IS NULL OR owner = $1) AND ($2 IS NULL OR tenant = $2)",
+                "expires_at IS NOT NULL AND (expires_at, id) > ($3, $4)",
+                "expires_at, id"
+            ),
+            list_by_secret: list!(
+                $table,
+                "($1 IS NULL OR owner = $1) AND ($2 IS NULL OR tenant = $2)",
+                "(current_created_at, id) > ($3, $4)",
+                "current_created_at, id"
+            ),
         }
     };
 }
@@ -151,4 +176,19 @@ pub(super) const POSTGRES: Statements =
     statements!(table: "keyward.keys", one_of_many: "= ANY($1)");
 
 /// Comes after every id in the order of bytes: ids hold letters and digits only.
-pub(super) const AFTER_ALL_IDS: &str = "~";
+const AFTER_ALL_IDS: &str = "~";
+
+/// Returns the place after which the page of a query begins.
+pub(super) fn beginning(query: &ListKeys) -> (i64, String) {
+    if let Some(after) = &query.after {
+        return (after.moment().as_micros(), after.id().to_string());
+    }
+    match (query.order, query.status) {
+        (ListOrder::NewestFirst, _) => (i64::MAX, AFTER_ALL_IDS.to_owned()),
+        // None of those that have expired fits, and there may be very many.
+        (ListOrder::SoonestExpiry, Some((KeyStatus::Active, now))) => {
+            (now.as_micros(), String::new())
+        }
+        (ListOrder::SoonestExpiry | ListOrder::OldestSecret, _) => (i64::MIN, String::new()),
+    }
+}

@@ -25,7 +25,8 @@ macro_rules! sql_key_store {
             use $crate::store::sql::reads::Engine;
             use $crate::store::sql::statements;
             use $crate::store::{
-                Capabilities, InsertKey, KeyStore, ListKeys, Page, StoreError, Usage, UsageFilter,
+                Capabilities, InsertKey, KeyStore, ListKeys, ListOrder, Page, StoreError, Usage,
+                UsageFilter,
             };
 
             impl Bind for Query {
@@ -127,12 +128,14 @@ macro_rules! sql_key_store {
             }
 
             fn list_query(query: &ListKeys) -> Query {
-                let statement = match (&query.owner, &query.tenant) {
-                    (Some(_), _) => STATEMENTS.list_of_owner,
-                    (None, Some(_)) => STATEMENTS.list_of_tenant,
-                    (None, None) => STATEMENTS.list,
+                let statement = match (query.order, &query.owner, &query.tenant) {
+                    (ListOrder::NewestFirst, Some(_), _) => STATEMENTS.list_of_owner,
+                    (ListOrder::NewestFirst, None, Some(_)) => STATEMENTS.list_of_tenant,
+                    (ListOrder::NewestFirst, None, None) => STATEMENTS.list,
+                    (ListOrder::SoonestExpiry, ..) => STATEMENTS.list_by_expiry,
+                    (ListOrder::OldestSecret, ..) => STATEMENTS.list_by_secret,
                 };
-                let after = query.after.map(|cursor| (cursor.created_at(), cursor.id()));
+                let (moment, id) = statements::beginning(query);
                 let (unused, not_since) = match query.usage {
                     Some(UsageFilter::Never) => (true, None),
                     Some(UsageFilter::NotSince(moment)) => (false, Some(moment)),
@@ -141,12 +144,8 @@ macro_rules! sql_key_store {
                 sqlx::query(statement)
                     .maybe_text(query.owner.as_ref().map(AsRef::as_ref))
                     .maybe_text(query.tenant.as_ref().map(AsRef::as_ref))
-                    .number(after.map_or(i64::MAX, |(created_at, _)| created_at.as_micros()))
-                    .text(
-                        after
-                            .as_ref()
-                            .map_or(statements::AFTER_ALL_IDS, |(_, id)| id.as_str()),
-                    )
+                    .number(moment)
+                    .text(&id)
                     .maybe_text(query.environment.as_ref().map(AsRef::as_ref))
                     .maybe_text(query.role.as_ref().map(AsRef::as_ref))
                     .maybe_text(query.status.map(|(status, _)| status.as_str()))
@@ -156,6 +155,7 @@ macro_rules! sql_key_store {
                     .maybe_time(query.rotated_before)
                     .flag(unused)
                     .maybe_time(not_since)
+                    .flag(query.exposed)
                     .number(
                         i64::try_from(query.page_size())
                             .unwrap_or(i64::MAX)
@@ -279,7 +279,7 @@ macro_rules! sql_key_store {
                         .iter()
                         .map(<sqlx::Pool<$engine> as Engine>::record)
                         .collect();
-                    Ok(Page::cut(records?, query.page_size()))
+                    Ok(Page::cut(records?, query))
                 }
 
                 async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {

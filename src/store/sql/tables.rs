@@ -115,15 +115,39 @@ macro_rules! keys {
     };
 }
 
+/// Step 2: when a key was exposed, and the orders of reviews.
+macro_rules! reviews {
+    (table: $table:literal, number: $number:literal) => {
+        concat!(
+            "ALTER TABLE ",
+            $table,
+            " ADD COLUMN exposed_at ",
+            $number,
+            ";\nCREATE INDEX keyward_keys_by_expiry ON ",
+            $table,
+            " (expires_at, id) WHERE expires_at IS NOT NULL;\nCREATE INDEX keyward_keys_by_secret ON ",
+            $table,
+            " (current_created_at, id);\n",
+        )
+    };
+}
+
 /// Strict, so that a type is a type.
 #[cfg(feature = "sqlite")]
 pub(super) const SQLITE: Schema = Schema {
     memory: "keyward_key_migrations",
-    steps: &[(
-        1,
-        "keys",
-        keys!(table: "keyward_keys", text: "TEXT", number: "INTEGER", flag: "INTEGER", options: " STRICT"),
-    )],
+    steps: &[
+        (
+            1,
+            "keys",
+            keys!(table: "keyward_keys", text: "TEXT", number: "INTEGER", flag: "INTEGER", options: " STRICT"),
+        ),
+        (
+            2,
+            "reviews",
+            reviews!(table: "keyward_keys", number: "INTEGER"),
+        ),
+    ],
 };
 
 /// Texts are compared by their bytes, whatever the database's collation is. Pages keep some room, so that a use, which
@@ -131,17 +155,24 @@ pub(super) const SQLITE: Schema = Schema {
 #[cfg(feature = "postgres")]
 pub(super) const POSTGRES: Schema = Schema {
     memory: "keyward.key_migrations",
-    steps: &[(
-        1,
-        "keys",
-        keys!(
-            table: "keyward.keys",
-            text: "TEXT COLLATE \"C\"",
-            number: "BIGINT",
-            flag: "BOOLEAN",
-            options: " WITH (fillfactor = 80)"
+    steps: &[
+        (
+            1,
+            "keys",
+            keys!(
+                table: "keyward.keys",
+                text: "TEXT COLLATE \"C\"",
+                number: "BIGINT",
+                flag: "BOOLEAN",
+                options: " WITH (fillfactor = 80)"
+            ),
         ),
-    )],
+        (
+            2,
+            "reviews",
+            reviews!(table: "keyward.keys", number: "BIGINT"),
+        ),
+    ],
 };
 
 #[cfg(test)]
@@ -152,8 +183,14 @@ mod tests {
     #[test]
     fn released_steps_are_never_edited() {
         #[cfg(feature = "sqlite")]
-        assert_eq!(SQLITE.fingerprints(), ["c6c49317fadb37d7"]);
+        assert_eq!(
+            SQLITE.fingerprints(),
+            ["c6c49317fadb37d7", "94404c90bcd6db13"]
+        );
         #[cfg(feature = "postgres")]
-        assert_eq!(POSTGRES.fingerprints(), ["3dd4178ccff6a95a"]);
+        assert_eq!(
+            POSTGRES.fingerprints(),
+            ["3dd4178ccff6a95a", "93685008d855622f"]
+        );
     }
 }

@@ -11,7 +11,7 @@ use super::error::failed;
 use super::places::{self, BY_OWNER};
 use crate::error::BoxError;
 use crate::key::KeyRecord;
-use crate::store::{Cursor, ListKeys, Page, StoreError};
+use crate::store::{Cursor, ListKeys, ListOrder, Page, StoreError};
 use crate::vault::Kv;
 
 /// Reads that are under way at one time: enough to hide the way there and back, few enough to leave Vault to others.
@@ -40,7 +40,11 @@ impl VaultStore {
         entries.retain(|entry| may_fit(query, entry.place));
         entries.sort_unstable_by_key(|entry| Reverse(entry.place));
 
-        let wanted = query.page_size().saturating_add(1);
+        // Names stand in the order of creation; for another order all that fit are read.
+        let wanted = match query.order {
+            ListOrder::NewestFirst => query.page_size().saturating_add(1),
+            _ => usize::MAX,
+        };
         let mut found = Vec::new();
         let mut ahead = Ahead::new(entries, |entry: &Entry| {
             let (store, id) = (self.clone(), entry.place.id());
@@ -53,7 +57,8 @@ impl VaultStore {
             let record = stored.map(|stored| stored.record);
             found.extend(record.filter(|it| entry.is_of(it) && query.matches(it)));
         }
-        Ok(Page::cut(found, query.page_size()))
+        query.sort(&mut found);
+        Ok(Page::cut(found, query))
     }
 
     pub(super) async fn folders(&self) -> Result<Vec<Arc<str>>, StoreError> {
@@ -89,10 +94,11 @@ async fn names(kv: &Kv, folder: &str) -> Result<Vec<Cursor>, StoreError> {
 
 /// What a name tells already. The record decides.
 fn may_fit(query: &ListKeys, place: Cursor) -> bool {
-    query.after.is_none_or(|after| place < after)
+    let follows = |after| query.order != ListOrder::NewestFirst || place < after;
+    query.after.is_none_or(follows)
         && query
             .created_before
-            .is_none_or(|moment| place.created_at() < moment)
+            .is_none_or(|moment| place.moment() < moment)
 }
 
 /// A page that passed over it might lack a key.

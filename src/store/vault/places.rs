@@ -35,7 +35,7 @@ pub(super) fn entry(record: &KeyRecord) -> String {
 }
 
 pub(super) fn entry_at(folder: &str, place: Cursor) -> String {
-    let created = sortable(place.created_at());
+    let created = sortable(place.moment());
     let id = hex(place.id().as_str().as_bytes());
     format!("{BY_OWNER}/{folder}/{created:016x}-{id}")
 }

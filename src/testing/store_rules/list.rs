@@ -1,12 +1,13 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Handles;
 use super::sample::{DAY, NOW, credential, id, insert, plain, read};
 use crate::access::{Grant, TenantBinding};
 use crate::key::{Environment, KeyId, KeyRecord, KeyStatus, LastUse, Revocation};
-use crate::store::{Cursor, KeyStore, ListKeys, UsageFilter};
+use crate::store::{Cursor, KeyStore, ListKeys, ListOrder, UsageFilter};
 use crate::time::Timestamp;
 
 fn hours(count: u32) -> Timestamp {
@@ -34,6 +35,7 @@ fn kind(number: u32, with_usage: bool) -> KeyRecord {
     // Three share each moment, so that the id decides among them.
     record.created_at = hours(number / 3);
     record.current = credential(1, hours(24 - number));
+    record.exposed_at = number.is_multiple_of(4).then(|| hours(12));
     if number.is_multiple_of(5) {
         record.environment = Environment::test();
     }
@@ -68,8 +70,14 @@ fn kind(number: u32, with_usage: bool) -> KeyRecord {
 
 /// Asserts that the store lists what the query means, in order, and that the test means something.
 async fn expect(store: &dyn KeyStore, records: &[KeyRecord], query: ListKeys) {
-    let mut wanted: Vec<&KeyRecord> = records.iter().filter(|it| query.matches(it)).collect();
-    wanted.sort_unstable_by_key(|record| Reverse(Cursor::of(record)));
+    let wanted: Vec<KeyRecord> = records
+        .iter()
+        .filter(|it| query.matches(it))
+        .cloned()
+        .collect();
+    let mut wanted: Vec<_> = wanted.into_iter().map(Arc::new).collect();
+    query.sort(&mut wanted);
+    let wanted: Vec<&KeyRecord> = wanted.iter().map(|record| &**record).collect();
     let page = store.list(&query).await.expect("a list succeeds");
     let found: Vec<&KeyRecord> = page.records.iter().map(|record| &**record).collect();
     assert_eq!(found, wanted, "{query:?}");
@@ -218,6 +226,75 @@ pub async fn list_filters_by_usage(handles: &Handles) {
     .await;
     let unused = ListKeys::new().with_usage(UsageFilter::NotSince(hours(10)));
     expect(store, &records, unused).await;
+}
+
+/// The exposure filter keeps keys that were exposed when they had their current secret, that moment included.
+pub async fn list_filters_by_exposure(handles: &Handles) {
+    let records = populate(handles.store(), false).await;
+    expect(handles.store(), &records, ListKeys::new().with_exposed()).await;
+    let mut edge = records.iter().filter(|it| it.is_exposed());
+    let is_edge = |record: &KeyRecord| record.exposed_at == Some(record.current.created_at);
+    assert!(edge.any(is_edge), "no record is at the edge");
+}
+
+/// Keys that have an expiry come by it, soonest first, and by id among those of one moment; the others do not come.
+pub async fn list_orders_by_expiry(handles: &Handles) {
+    let by_expiry = ListKeys::new().with_order(ListOrder::SoonestExpiry);
+    in_order(handles, by_expiry, |record| record.expires_at).await;
+}
+
+/// Keys come by the age of their current secret, oldest first, and by id among those of one moment.
+pub async fn list_orders_by_age_of_the_secret(handles: &Handles) {
+    let by_secret = ListKeys::new().with_order(ListOrder::OldestSecret);
+    in_order(handles, by_secret, |record| Some(record.current.created_at)).await;
+}
+
+async fn in_order(
+    handles: &Handles,
+    query: ListKeys,
+    moment: impl Fn(&KeyRecord) -> Option<Timestamp>,
+) {
+    let store = handles.store();
+    let mut records = populate(store, false).await;
+    // The earliest of all, one of the middle and of one moment with another, and the last.
+    for (number, at) in [
+        (100, Timestamp::MIN),
+        (101, hours(12)),
+        (102, Timestamp::MAX),
+    ] {
+        let mut record = plain(number, "acme");
+        record.expires_at = Some(at);
+        record.current.created_at = at;
+        insert(store, &record).await;
+        records.push(record);
+    }
+    for query in [
+        query.clone(),
+        query.clone().with_owner(read("acme")),
+        query.clone().with_tenant(read("t1")),
+        query.with_status(KeyStatus::Active, hours(6)),
+    ] {
+        let fits = |record: &&KeyRecord| moment(record).is_some() && query.matches(record);
+        let mut wanted: Vec<&KeyRecord> = records.iter().filter(fits).collect();
+        wanted.sort_unstable_by_key(|record| (moment(record), record.id));
+        let wanted: Vec<KeyId> = wanted.iter().map(|record| record.id).collect();
+        assert!(wanted.len() > 2, "{query:?} tells nothing apart");
+        assert_eq!(paged(store, query.with_limit(2)).await, wanted);
+    }
+}
+
+/// All pages of a query, one after the other.
+async fn paged(store: &dyn KeyStore, mut query: ListKeys) -> Vec<KeyId> {
+    let mut met = Vec::new();
+    loop {
+        let page = store.list(&query).await.expect("a list succeeds");
+        met.extend(page.records.iter().map(|record| record.id));
+        match page.next {
+            Some(next) if met.len() < 1000 => query = query.with_after(next),
+            Some(_) => panic!("the list does not end"),
+            None => return met,
+        }
+    }
 }
 
 /// Of several filters all must hold.

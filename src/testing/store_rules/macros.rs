@@ -49,12 +49,15 @@ macro_rules! key_store_conformance {
                 list_filters_by_creation
                 list_filters_by_environment
                 list_filters_by_expiry
+                list_filters_by_exposure
                 list_filters_by_owner
                 list_filters_by_role
                 list_filters_by_rotation
                 list_filters_by_status
                 list_filters_by_tenant
                 list_is_newest_first
+                list_orders_by_age_of_the_secret
+                list_orders_by_expiry
                 owners_are_compared_by_their_bytes
                 pages_are_complete_while_keys_are_inserted
                 pages_are_of_the_size_asked_for

@@ -37,9 +37,11 @@ pub use insert::{
 };
 pub use list::{
     list_combines_filters, list_filters_by_creation, list_filters_by_environment,
-    list_filters_by_expiry, list_filters_by_owner, list_filters_by_role, list_filters_by_rotation,
-    list_filters_by_status, list_filters_by_tenant, list_filters_by_usage, list_is_newest_first,
-    pages_are_complete_while_keys_are_inserted, pages_are_of_the_size_asked_for,
+    list_filters_by_expiry, list_filters_by_exposure, list_filters_by_owner, list_filters_by_role,
+    list_filters_by_rotation, list_filters_by_status, list_filters_by_tenant,
+    list_filters_by_usage, list_is_newest_first, list_orders_by_age_of_the_secret,
+    list_orders_by_expiry, pages_are_complete_while_keys_are_inserted,
+    pages_are_of_the_size_asked_for,
 };
 pub use owner_limit::{
     owner_limit_counts_active_keys_only, owner_limit_counts_one_owner_only,

@@ -79,6 +79,7 @@ pub(in crate::testing) fn full(number: u32) -> KeyRecord {
         read("user:Zoë"),
         "found in a public repository".into(),
     ));
+    record.exposed_at = Some(NOW);
     record.revision = Revision::new(41);
     record.current = keyed(8, CredentialEnd::At(NOW.saturating_add(DAY)));
     record.previous = Some(keyed(7, CredentialEnd::OnSuccessorUse(NOW)));
@@ -103,12 +104,14 @@ pub(in crate::testing) fn edges() -> Vec<KeyRecord> {
     let mut earliest = plain(1, "edge");
     earliest.created_at = Timestamp::MIN;
     earliest.expires_at = Some(Timestamp::MIN);
+    earliest.exposed_at = Some(Timestamp::MIN);
     earliest.current.created_at = Timestamp::MIN;
     earliest.current.end = CredentialEnd::At(Timestamp::MIN);
 
     let mut latest = plain(2, "edge");
     latest.created_at = Timestamp::MAX;
     latest.expires_at = Some(Timestamp::MAX);
+    latest.exposed_at = Some(Timestamp::MAX);
     latest.current.created_at = Timestamp::MAX;
     latest.current.end = CredentialEnd::OnSuccessorUse(Timestamp::MAX);
     latest.current.generation = Generation::new(u32::MAX);

@@ -87,8 +87,29 @@ async fn migrates_once_when_many_start_together() {
     for opener in openers {
         let store = opener.await.unwrap().unwrap();
         let steps = pragma(&store, "SELECT count(*) FROM keyward_key_migrations").await;
-        assert_eq!(steps, "1");
+        assert_eq!(steps, "2");
     }
+}
+
+#[tokio::test]
+async fn brings_tables_of_the_first_version_up_to_date_and_keeps_their_rows() {
+    let store = SqliteStore::from_pool(sql::open::in_memory().await.unwrap());
+    let first = sql::schema::Schema {
+        steps: tables::SQLITE.steps.get(..1).unwrap(),
+        ..tables::SQLITE
+    };
+    sql::sqlite::migrate(&store.pool, first).await.unwrap();
+    run(
+        &store,
+        "INSERT INTO keyward_keys (id, environment, owner, created_at, created_by, platform, name, scopes, denied, \
+         metadata, disabled, revision, current_generation, current_digest, current_origin, current_created_at, \
+         current_end) VALUES ('0aZ9bY8cX7dW', 'live', 'acme', 1700000000000000, 'user:ana', 0, 'export', \
+         '[\"leads:read\"]', '[]', '{}', 0, 1, 1, '$2b$12$canary-of-a-digest', 'generated', 1700000000000000, 'with_key')",
+    )
+    .await;
+    store.migrate().await.unwrap();
+    let found = store.find(&record().id).await.unwrap().unwrap();
+    assert_eq!(*found, record());
 }
 
 #[tokio::test]
@@ -249,6 +270,14 @@ async fn finds_and_lists_by_an_index_and_never_sorts() {
         (
             STATEMENTS.list_of_tenant,
             "keyward_keys_by_tenant (tenant=? AND (created_at,id)<(?,?))",
+        ),
+        (
+            STATEMENTS.list_by_expiry,
+            "keyward_keys_by_expiry ((expires_at,id)>(?,?))",
+        ),
+        (
+            STATEMENTS.list_by_secret,
+            "keyward_keys_by_secret ((current_created_at,id)>(?,?))",
         ),
         (STATEMENTS.insert_within_limit, "keyward_keys_by_owner"),
     ];

@@ -1,0 +1,180 @@
+use std::collections::HashMap;
+
+use tokio::time::timeout;
+
+use super::proof::{Sighting, Spent};
+use super::{LeakFindings, LeakOutcome, LeakedTokens};
+use crate::audit::{AuditError, AuditKind};
+use crate::key::{Generation, KeyId, KeyRecord, KeyStatus, Revocation};
+use crate::service::change::{Change, Decision, PATIENCE, WithoutAudit};
+use crate::service::{Actor, KeyService, LifecycleError};
+use crate::time::Timestamp;
+
+/// Why such a key was revoked, in its record and in the trail.
+const REASON: &str = "leaked";
+
+impl KeyService {
+    /// Revokes the keys whose live secrets are among strings that were found where no key should be.
+    ///
+    /// Each string's secret is proved as in a verification; one that is live, be it the current one or one that is being
+    /// rotated out, ends its key at once: `key_exposed` and `key_revoked` (`leaked`) in the trail, and
+    /// [`exposed_at`](KeyRecord::exposed_at) in the record. A key that is switched off is revoked as well, since it could be
+    /// switched on again. Everything else changes nothing and is counted in one event of the report.
+    ///
+    /// Slow hashes run one at a time and behind those of requests, so a report may take as many times 0.3 s as it holds
+    /// live secrets that this process has not seen. Neither the address nor the key is charged for wrong secrets: nobody
+    /// is to be held up because of what others report.
+    ///
+    /// ```
+    /// # use keyward::access::Grant;
+    /// # use keyward::service::{Actor, IssueKey, KeyService, LeakedTokens};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = KeyService::builder(keyward::store::MemoryStore::new()).build()?;
+    /// # let admin = Actor::system("example")?;
+    /// # let request = IssueKey::new("acme".parse()?, "mailer", Grant::try_scopes(["send_email".parse()?])?);
+    /// # let issued = service.issue(&admin, request).await?;
+    /// # let found_in_a_repository = issued.key().expose().to_owned();
+    /// let tokens = LeakedTokens::new([found_in_a_repository, "no key".into()])?;
+    /// let answer = tokens.receipt(); // all that whoever reported may learn
+    /// let findings = service.report_leaked(&admin, tokens).await?;
+    /// assert_eq!(findings.revoked().count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LifecycleError::ActorEnded`], [`LifecycleError::NotPermitted`], [`LifecycleError::Unavailable`]: the actor may not, or
+    /// that is not known. What goes wrong with one string does not stop the others:
+    /// [`LeakFindings::is_incomplete`] tells whether to report again, which does no harm.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped, some of the keys may be revoked, and the event of the report is missing.
+    pub async fn report_leaked(
+        &self,
+        actor: &Actor,
+        tokens: LeakedTokens,
+    ) -> Result<LeakFindings, LifecycleError> {
+        let admitted = self.admit(actor).await;
+        let refused = admitted.as_ref().err();
+        self.note_refusal(AuditKind::KeyRevoked, actor, None, refused);
+        let admitted = admitted?;
+        let mut findings = LeakFindings {
+            outcomes: Vec::with_capacity(tokens.0.len()),
+            unaudited: Vec::new(),
+        };
+        let (mut known, mut spent) = (HashMap::new(), Spent::default());
+        for token in &tokens.0 {
+            let outcome = match known.get(token.as_str()) {
+                Some(outcome) => *outcome,
+                None => {
+                    self.end_leaked(&admitted, token, &mut spent, &mut findings)
+                        .await
+                }
+            };
+            known.insert(token.as_str(), outcome);
+            findings.outcomes.push(outcome);
+        }
+        self.write_down(actor, &mut findings).await;
+        Ok(findings)
+    }
+
+    async fn end_leaked(
+        &self,
+        actor: &Actor,
+        token: &str,
+        spent: &mut Spent,
+        findings: &mut LeakFindings,
+    ) -> LeakOutcome {
+        let Ok(parsed) = self.inner.format.parse(token.as_bytes()) else {
+            return LeakOutcome::Malformed;
+        };
+        let id = parsed.id();
+        match self.recognise(actor, &parsed, spent).await {
+            Sighting::Ended => LeakOutcome::Ended(id),
+            Sighting::WrongSecret => LeakOutcome::WrongSecret(id),
+            Sighting::UnknownKey => LeakOutcome::Unknown,
+            Sighting::Unanswered => LeakOutcome::Unanswered,
+            Sighting::Live(generation) => {
+                let ended = self.revoke_leaked(actor, &id, generation, findings).await;
+                ended.unwrap_or_else(|error| match error {
+                    LifecycleError::NotFound => LeakOutcome::Unknown,
+                    _ => LeakOutcome::Unanswered,
+                })
+            }
+        }
+    }
+
+    /// Ends the key, unless that secret of it has ended since it was proved.
+    async fn revoke_leaked(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        generation: Generation,
+        findings: &mut LeakFindings,
+    ) -> Result<LeakOutcome, LifecycleError> {
+        let record = self.visible(actor, id).await?;
+        let exposed =
+            self.inner
+                .trail
+                .exposed(actor, &record, "leak_report", self.inner.clock.now());
+        findings.unaudited.extend(in_time(exposed).await.err());
+        let change = Change {
+            without_audit: WithoutAudit::Proceed,
+            ..Change::new(actor, id, AuditKind::KeyRevoked)
+        };
+        let changed = self
+            .change(change, |actor, record, now| {
+                if !is_live(record, generation, now) {
+                    return Ok(Decision::Nothing);
+                }
+                let mut next = record.clone();
+                let by = actor.reference().clone();
+                next.revocation = Some(Revocation::new(now, by, REASON.to_owned()));
+                next.exposed_at = Some(exposed_at(record, now));
+                let details = vec![("reason", REASON.to_owned())];
+                Ok(Decision::Change(Box::new(next), details))
+            })
+            .await?;
+        self.inner.proofs.forget(id.as_str());
+        findings.unaudited.extend(changed.unaudited);
+        Ok(match changed.record.revocation {
+            Some(_) => LeakOutcome::Revoked(*id),
+            None => LeakOutcome::Ended(*id),
+        })
+    }
+
+    async fn write_down(&self, actor: &Actor, findings: &mut LeakFindings) {
+        let counts = findings.counts().collect::<Vec<_>>();
+        let now = self.inner.clock.now();
+        let written = in_time(self.inner.trail.leak_report(actor, &counts, now)).await;
+        if let Err(error) = written {
+            self.report_outage("audit", &error);
+            findings.unaudited.push(error);
+        }
+    }
+}
+
+/// A trail that hangs is one that cannot be written: it must not keep a leaked key alive.
+async fn in_time(write: impl Future<Output = Result<(), AuditError>>) -> Result<(), AuditError> {
+    let late = |_| AuditError::unavailable("recorder", "no answer in time");
+    timeout(PATIENCE, write).await.map_err(late)?
+}
+
+/// Whether a secret could open something, now or once its key is switched on again.
+pub(super) fn is_live(record: &KeyRecord, generation: Generation, now: Timestamp) -> bool {
+    matches!(record.status(now), KeyStatus::Active | KeyStatus::Disabled)
+        && record
+            .credential(generation)
+            .is_some_and(|credential| credential.is_live(now))
+}
+
+/// Not before the secret was made, whatever this process's clock says: the exposure is of this secret.
+pub(super) fn exposed_at(record: &KeyRecord, now: Timestamp) -> Timestamp {
+    match record.exposed_at {
+        Some(first) if record.is_exposed() => first,
+        Some(_) | None => now.max(record.current.created_at),
+    }
+}
