@@ -10,8 +10,6 @@ mod recovery;
 mod seal;
 mod seed;
 mod state;
-#[cfg(test)]
-mod tests;
 mod wait;
 
 use std::fmt;

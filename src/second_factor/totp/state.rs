@@ -83,8 +83,12 @@ impl State {
 
     /// How long the next one-time code has to wait.
     pub(super) fn wait(&self, now: Timestamp) -> Duration {
-        let end = self.last_failure.saturating_add(wait::after(self.failures));
-        end.saturating_since(now)
+        let wait = wait::after(self.failures);
+        // Without a wait it does not matter when the last failure was: the clock may have stepped back since.
+        if wait.is_zero() {
+            return wait;
+        }
+        self.last_failure.saturating_add(wait).saturating_since(now)
     }
 
     pub(super) fn failed(&self, now: Timestamp) -> Self {
