@@ -47,6 +47,12 @@ pub mod audit {}
 #[doc = include_str!("../docs/alerts.md")]
 pub mod alerts {}
 
+/// Second factors, recovery codes and issuing rules.
+///
+#[cfg(feature = "totp")]
+#[doc = include_str!("../docs/second-factor.md")]
+pub mod second_factor {}
+
 /// Rules for secret scanners, and keys taken out of logs.
 ///
 #[doc = include_str!("../docs/secret-scanning.md")]

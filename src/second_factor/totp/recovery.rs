@@ -28,6 +28,7 @@ pub struct RecoveryCodes(Vec<Zeroizing<String>>);
 
 impl RecoveryCodes {
     /// Returns the codes, each like `7K2QX-0M4RV-…`: five groups of five characters.
+    #[must_use]
     pub fn expose(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|code| code.as_str())
     }
