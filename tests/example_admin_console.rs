@@ -10,7 +10,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use keyward::time::{Clock as _, SystemClock};
 
 mod example_support;
 
@@ -124,10 +125,7 @@ impl Console {
 
 /// The code of the step so many steps from now.
 fn code(uri: &str, steps: u64) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = u64::try_from(SystemClock::new().now().as_secs()).unwrap();
     let app = totp_rs::Totp::from_url(uri).unwrap();
     app.generate(now + 30 * steps).to_string()
 }
@@ -137,7 +135,7 @@ fn the_console_enrols_issues_and_remembers_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut console = Console::start(folder.path());
     let shown = console.says("enrol", "otpauth://");
-    let uri = &shown[shown.find("otpauth://").unwrap()..];
+    let (_, uri) = shown.split_once("> ").unwrap();
     console.says(&format!("confirm {}", code(uri, 0)), "shown this once");
     // The next step's code is good already; its own would be spent.
     let next = code(uri, 1);

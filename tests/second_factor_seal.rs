@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::wildcard_imports,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]

@@ -3,7 +3,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::wildcard_imports,
+    clippy::cast_possible_truncation,
     reason = "a test may fail where it stands"
 )]
 

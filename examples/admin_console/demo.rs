@@ -84,53 +84,38 @@ async fn enrol(desk: &Desk, clock: DemoClock) -> Result<(App, RecoveryCodes), Bo
 
 async fn issue(desk: &Desk, app: &App) -> Result<(), Box<dyn Error>> {
     println!("\nan admin key");
-    let why = "rotates the fleet's keys at night";
+    let admin = wanted("admin", "rotates the fleet's keys at night")?;
+    let (unexplained, mailer) = (wanted("admin", "")?, wanted("mailer", "")?);
+    let year = admin
+        .clone()
+        .with_lifetime(Duration::from_secs(365 * 24 * 3600));
     let code = app.code();
-    told(
-        "without a word of why",
-        &desk.issue(Some(&code), wanted("admin", "")?).await,
-    );
-    told(
-        "without a code",
-        &desk.issue(None, wanted("admin", why)?).await,
-    );
-    let year = wanted("admin", why)?.with_lifetime(Duration::from_secs(365 * 24 * 3600));
-    told("for a year", &desk.issue(Some(&code), year).await);
+    let good = Some(code.as_str());
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    told(
-        "with a wrong code",
-        &desk.issue(Some(wrong), wanted("admin", why)?).await,
-    );
-    told(
-        "with the code and a reason",
-        &desk.issue(Some(&code), wanted("admin", why)?).await,
-    );
-    told(
-        "with the same code again",
-        &desk.issue(Some(&code), wanted("admin", why)?).await,
-    );
-    told(
-        "a mailer needs neither",
-        &desk.issue(None, wanted("mailer", "")?).await,
-    );
+    for (what, code, request) in [
+        ("without a word of why", good, unexplained),
+        ("without a code", None, admin.clone()),
+        ("for a year", good, year),
+        ("with a wrong code", Some(wrong), admin.clone()),
+        ("with the code and a reason", good, admin.clone()),
+        ("with the same code again", good, admin),
+        ("a mailer needs neither", None, mailer),
+    ] {
+        tell(what, &desk.issue(code, request).await);
+    }
     Ok(())
 }
 
 async fn recover(desk: &Desk, code: &str) -> Result<(), Box<dyn Error>> {
     println!("\nwithout the phone");
-    let why = "the phone is at the bottom of a lake";
-    told(
-        "with a recovery code",
-        &desk.issue(Some(code), wanted("admin", why)?).await,
-    );
-    told(
-        "with the same one again",
-        &desk.issue(Some(code), wanted("admin", why)?).await,
-    );
+    let admin = wanted("admin", "the phone is at the bottom of a lake")?;
+    for what in ["with a recovery code", "with the same one again"] {
+        tell(what, &desk.issue(Some(code), admin.clone()).await);
+    }
     Ok(())
 }
 
-fn told<T: Debug>(what: &str, outcome: &Result<T, LifecycleError>) {
+fn tell<T: Debug>(what: &str, outcome: &Result<T, LifecycleError>) {
     match outcome {
         Ok(_) => println!("issued   {what}"),
         Err(error) => println!("refused  {what}: {} ({})", error.code(), with_causes(error)),
