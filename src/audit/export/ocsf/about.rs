@@ -109,7 +109,7 @@ impl<'a> About<'a> {
             }),
             Theme::Factor(_) => Self::Entity(Entity {
                 entity: ManagedEntity::factor(event),
-                comment: comment_name(event).and_then(|name| text(event, name)),
+                comment: None,
                 scene: Scene::of(event),
             }),
             Theme::Trail(_) => Self::Entity(Entity {
@@ -148,7 +148,6 @@ pub(super) fn comment_name(event: &AuditEvent) -> Option<&'static str> {
     let name = match Theme::of(event.kind()) {
         Theme::Key(_) if event.kind() == AuditKind::KeyRevoked => "reason",
         Theme::Key(_) => "justification",
-        Theme::Factor(_) => "reason",
         _ => return None,
     };
     text(event, name).map(|_| name)
