@@ -52,6 +52,12 @@ pub mod alerts {}
 #[doc = include_str!("../docs/reviews.md")]
 pub mod reviews {}
 
+/// Second factors, recovery codes and issuing rules.
+///
+#[cfg(feature = "totp")]
+#[doc = include_str!("../docs/second-factor.md")]
+pub mod second_factor {}
+
 /// Rules for secret scanners, what becomes of their finds, and keys taken out of logs.
 ///
 #[doc = include_str!("../docs/secret-scanning.md")]

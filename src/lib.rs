@@ -15,6 +15,7 @@ pub mod notice;
 mod outbound;
 pub mod random;
 pub mod rate_limit;
+pub mod second_factor;
 pub mod service;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;

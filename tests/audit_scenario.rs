@@ -221,9 +221,14 @@ async fn delegation(scene: &mut Scene) {
         "send_email".parse().unwrap(),
     ];
     let grant = keyward::access::Grant::try_scopes(manage).unwrap();
-    let request = IssueKey::new("acme".parse().unwrap(), "manager", grant);
+    let request = IssueKey::new("acme".parse().unwrap(), "manager", grant)
+        .with_justification("hands out keys");
     let service = scene.world.service.clone();
-    let issued = service.issue(&scene.world.admin, request).await.unwrap();
+    // People need a second factor for such a key, and there is none here.
+    let refused = service.issue(&scene.world.admin, request.clone()).await;
+    drop(refused.unwrap_err());
+    let bootstrap = Actor::system("bootstrap").unwrap();
+    let issued = service.issue(&bootstrap, request).await.unwrap();
     let manager = Held {
         id: issued.record().id,
         text: issued.key().expose().to_owned(),

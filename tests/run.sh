@@ -94,7 +94,7 @@ need_python_package() {
 }
 
 # Each feature alone must compile and be clean; features are listed once, here, and checked against Cargo.toml.
-FEATURES="audit-seal tower axum sqlite postgres redis vault time-zones geoip webhook tracing testing full"
+FEATURES="audit-seal tower axum sqlite postgres redis vault time-zones geoip webhook tracing testing totp full"
 
 run_fmt() {
     say "format"
@@ -160,6 +160,7 @@ run_examples() {
     for example in quickstart custom_store custom_audit_sink custom_rate_limiter audit_trail alerts; do
         cargo run --quiet --all-features --example "$example" >/dev/null && echo "$example: ok"
     done
+    cargo run --quiet --all-features --example admin_console -- --demo >/dev/null && echo "admin_console: ok"
 }
 
 run_package() {

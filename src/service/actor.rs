@@ -6,6 +6,7 @@ use crate::access::{
     TenantReach,
 };
 use crate::key::{ActorRef, Environment, FactError, KeyRecord, Networks, Thumbprint};
+use crate::second_factor::FactorCode;
 use crate::time::Timestamp;
 
 /// Who performs a life-cycle operation.
@@ -22,6 +23,8 @@ use crate::time::Timestamp;
 pub struct Actor {
     reference: ActorRef,
     key: Option<VerifiedKey>,
+    /// Proves its second factor, should a rule demand it.
+    code: Option<FactorCode>,
     /// The key's record as read for the operation.
     fresh: Option<Arc<KeyRecord>>,
 }
@@ -94,6 +97,24 @@ impl Actor {
         })
     }
 
+    /// Adds a code of the actor's second factor, for the next operation. It is looked at and spent only if one of the
+    /// [issuing rules](super::IssuePolicy) demands it.
+    ///
+    /// ```
+    /// use keyward::second_factor::FactorCode;
+    /// use keyward::service::Actor;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let ana = Actor::user("ana")?.with_second_factor(FactorCode::new("123456"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_second_factor(mut self, code: FactorCode) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     fn named(kind: &str, name: &str) -> Result<Self, FactError> {
         if name.is_empty() {
             return Err(FactError::Actor);
@@ -101,6 +122,7 @@ impl Actor {
         Ok(Self {
             reference: format!("{kind}:{name}").parse()?,
             key: None,
+            code: None,
             fresh: None,
         })
     }
@@ -111,12 +133,7 @@ impl Actor {
     }
 
     pub(super) fn audit_reference(&self) -> crate::audit::ActorRef {
-        let (kind, id) = self
-            .reference
-            .as_str()
-            .split_once(':')
-            .unwrap_or(("system", self.reference.as_str()));
-        crate::audit::ActorRef::new(kind, id)
+        crate::audit::ActorRef::from(&self.reference)
     }
 
     /// Returns the name under which the actor is written into records and the audit trail.
@@ -129,6 +146,15 @@ impl Actor {
     #[must_use]
     pub const fn verified_key(&self) -> Option<&VerifiedKey> {
         self.key.as_ref()
+    }
+
+    pub(super) const fn code(&self) -> Option<&FactorCode> {
+        self.code.as_ref()
+    }
+
+    /// Whether the application itself acts. Names of people and keys begin with another kind.
+    pub(super) fn is_system(&self) -> bool {
+        self.key.is_none() && self.reference.as_str().starts_with("system:")
     }
 
     fn record(&self) -> Option<&Arc<KeyRecord>> {

@@ -26,7 +26,7 @@ impl KeyService {
         Ok(actor)
     }
 
-    /// A key that reaches for more than it may is worth a line in the trail.
+    /// A key that reaches for more than it may, or anybody who does not keep a rule, is worth a line in the trail.
     pub(super) fn note_refusal(
         &self,
         kind: AuditKind,
@@ -34,13 +34,11 @@ impl KeyService {
         target: Option<&KeyId>,
         error: Option<&LifecycleError>,
     ) {
-        if let (Some(key), Some(error)) = (actor.verified_key(), error)
-            && error.is_refusal()
-        {
+        if let Some(error) = error.filter(|error| error.is_refusal()) {
             let now = self.inner.clock.now();
             self.inner
                 .trail
-                .management_refused(kind, key, target.copied(), error.code(), now);
+                .management_refused(kind, actor, target.copied(), error.code(), now);
         }
     }
 

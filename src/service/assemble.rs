@@ -11,7 +11,7 @@ use super::improve::Overdue;
 use super::trail::Trail;
 use super::usage::UsageLog;
 use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
-use crate::access::NameError;
+use crate::access::{NameError, RoleName};
 use crate::audit::{
     AuditError, AuditObserver, AuditRecorder, AuditRecorderBuilder, AuditSink, MemorySink,
 };
@@ -39,6 +39,15 @@ pub enum BuildError {
     /// There is a sink besides that of a store which keeps the trail itself: part of the trail would lie elsewhere.
     #[error("the store keeps the audit trail; another sink was given")]
     TwoTrails,
+    /// There are issuing rules for a role that the access policy does not know.
+    #[error("there are issuing rules for role `{role}`, which is unknown")]
+    IssueRole {
+        /// The role.
+        role: RoleName,
+    },
+    /// An issuing rule limits the keys of an owner, and the store cannot count them in the same step as an insert.
+    #[error("the store cannot hold an owner to a number of keys")]
+    OwnerLimit,
     /// The rotation age or the usage interval is zero.
     #[error("`{setting}` must not be zero")]
     Zero {
@@ -131,6 +140,8 @@ impl KeyServiceBuilder {
             proofs,
             flights: SingleFlight::new(),
             policy: self.policy,
+            rules: self.rules,
+            second_factor: self.second_factor,
             limits,
             limiter: self
                 .limiter
@@ -166,6 +177,13 @@ impl KeyServiceBuilder {
         }
         if self.together.is_some() && self.sink.is_some() {
             return Err(BuildError::TwoTrails);
+        }
+        let unknown = |role: &&RoleName| self.policy.role(role).is_none();
+        if let Some(role) = self.rules.roles().find(unknown) {
+            return Err(BuildError::IssueRole { role: role.clone() });
+        }
+        if self.rules.limits_owners() && !self.store.capabilities().owner_limit {
+            return Err(BuildError::OwnerLimit);
         }
         for (setting, span) in [
             ("rotation_age", self.rotation_age),

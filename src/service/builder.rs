@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::gate::FailureBudget;
 use super::outage::OutageReporter;
-use super::{LimitPlan, OwnerStatus};
+use super::{IssuePolicy, LimitPlan, OwnerStatus};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditLog, AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
 use crate::key::KeyFormat;
 use crate::random::{OsRandom, SecureRandom};
 use crate::rate_limit::RateLimiter;
+use crate::second_factor::SecondFactor;
 use crate::store::{AuditedStore, KeyStore};
 use crate::time::{Clock, SystemClock};
 
@@ -53,6 +54,8 @@ pub struct KeyServiceBuilder {
     pub(super) pool: Option<HashPool>,
     pub(super) proof_capacity: Option<usize>,
     pub(super) policy: AccessPolicy,
+    pub(super) rules: IssuePolicy,
+    pub(super) second_factor: Option<Arc<dyn SecondFactor>>,
     pub(super) limits: Option<LimitPlan>,
     pub(super) limiter: Option<Arc<dyn RateLimiter>>,
     pub(super) failure_budget: Option<FailureBudget>,
@@ -82,6 +85,8 @@ impl KeyServiceBuilder {
             pool: None,
             proof_capacity: None,
             policy: AccessPolicy::default(),
+            rules: IssuePolicy::default(),
+            second_factor: None,
             limits: None,
             limiter: None,
             failure_budget: None,
@@ -137,6 +142,20 @@ impl KeyServiceBuilder {
     /// Sets the roles; none otherwise, so that only scopes grant anything.
     pub fn policy(mut self, policy: AccessPolicy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Sets the rules for issuing keys; otherwise only those for keys that can manage keys, which need a justification
+    /// and a second factor.
+    pub fn issue_policy(mut self, rules: IssuePolicy) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// Sets who judges second factors; nobody otherwise. Without one, people and keys cannot issue keys that can manage
+    /// keys, and [`Actor::system`](super::Actor::system) can.
+    pub fn second_factor(mut self, factor: impl SecondFactor) -> Self {
+        self.second_factor = Some(Arc::new(factor));
         self
     }
 
@@ -201,7 +220,7 @@ impl KeyServiceBuilder {
     }
 
     /// Calls `report` whenever a store, sink, limiter or hook is out of order, with the operation (`verify`, `limit`,
-    /// `usage`, `change`, `issue`) and the error and its causes. Clients only hear "try later", so this is where an operator
+    /// `usage`, `change`, `issue`, `second_factor`) and the error and its causes. Clients only hear "try later", so this is where an operator
     /// sees why. It is called on the request path: log, and return.
     pub fn report_outages(
         mut self,

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use super::IssueRule;
 use crate::BoxError;
 use crate::access::{CeilingError, Permission};
 use crate::audit::{AuditError, PurgeError};
+use crate::second_factor::FactorError;
 use crate::store::{AuditedError, StoreError};
 
 /// A life-cycle operation did not happen.
@@ -30,6 +32,15 @@ pub enum LifecycleError {
         /// What reaches too far.
         what: &'static str,
     },
+    /// One of the [issuing rules](super::IssuePolicy) is not kept.
+    #[error("{rule}")]
+    Rule {
+        /// Which.
+        rule: IssueRule,
+    },
+    /// The actor's second factor was not proved: see [`FactorError::code`] for how.
+    #[error("the second factor was not proved")]
+    SecondFactor(#[source] FactorError),
     /// An input breaks a bound or names something unknown.
     #[error("`{field}` {problem}")]
     Invalid {
@@ -99,6 +110,7 @@ impl LifecycleError {
                 | Self::NotPermitted { .. }
                 | Self::BeyondActor(_)
                 | Self::ExceedsActor { .. }
+                | Self::Rule { .. }
         )
     }
 
@@ -110,6 +122,8 @@ impl LifecycleError {
             Self::ActorEnded => "actor_ended",
             Self::NotPermitted { .. } => "not_permitted",
             Self::BeyondActor(_) | Self::ExceedsActor { .. } => "beyond_actor",
+            Self::Rule { rule } => rule.code(),
+            Self::SecondFactor(error) => error.code(),
             Self::Invalid { .. } => "invalid",
             Self::WrongState { .. } => "wrong_state",
             Self::OwnerLimit { .. } => "owner_limit",
@@ -141,6 +155,22 @@ impl From<AuditedError> for LifecycleError {
         match error {
             AuditedError::Store(error) => error.into(),
             AuditedError::Audit(error) => Self::Audit(error),
+        }
+    }
+}
+
+impl From<IssueRule> for LifecycleError {
+    fn from(rule: IssueRule) -> Self {
+        Self::Rule { rule }
+    }
+}
+
+impl From<FactorError> for LifecycleError {
+    fn from(error: FactorError) -> Self {
+        match error {
+            refusal if refusal.is_refusal() => Self::SecondFactor(refusal),
+            FactorError::Contended => Self::Contended,
+            outage => Self::unavailable(outage),
         }
     }
 }

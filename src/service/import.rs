@@ -57,6 +57,7 @@ impl KeyService {
             hint,
             settings,
         } = request;
+        let settings = self.with_defaults(settings);
         validate::issue(&settings, &self.inner, now)?;
         let environment = self.inner.format.environment();
         self.check_own_format(&id, &environment)?;
@@ -64,12 +65,13 @@ impl KeyService {
         usable.map_err(|error| LifecycleError::invalid("digest", error.to_string()))?;
         let mut credential = Credential::new(digest, SecretOrigin::Imported, now);
         credential.hint = hint;
-        self.may_issue(actor, &settings, AuditKind::KeyImported, now)
+        let cleared = self
+            .clear_issue(actor, &settings, AuditKind::KeyImported, now)
             .await?;
         let record = settings.to_record(id, &environment, credential, actor, now);
         let limit = settings.owner_limit;
         match self
-            .store_new(actor, record, limit, AuditKind::KeyImported, now)
+            .store_new(actor, record, limit, &cleared, AuditKind::KeyImported, now)
             .await
         {
             Ok(record) => Ok(record),

@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::clearance::Clearance;
 use super::trail::Told;
 use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
+use crate::second_factor::FactorOperation;
 use crate::store::{AuditedError, InsertKey, StoreError};
 use crate::time::Timestamp;
 
@@ -23,6 +25,8 @@ impl KeyService {
     ///
     /// * [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`], [`LifecycleError::ExceedsActor`]: the actor
     ///   is a key and may not issue this one;
+    /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: one of the [issuing rules](super::IssuePolicy) is
+    ///   not kept;
     /// * [`LifecycleError::Invalid`]: a text too long or empty, an unknown tier or role, an ill-formed scope, an expiry
     ///   that has passed;
     /// * [`LifecycleError::OwnerLimit`]: the owner has too many active keys;
@@ -38,8 +42,10 @@ impl KeyService {
         request: IssueKey,
     ) -> Result<IssuedKey, LifecycleError> {
         let now = self.inner.clock.now();
+        let request = self.with_defaults(request);
         validate::issue(&request, &self.inner, now)?;
-        self.may_issue(actor, &request, AuditKind::KeyCreated, now)
+        let cleared = self
+            .clear_issue(actor, &request, AuditKind::KeyCreated, now)
             .await?;
         for _ in 0..DRAWS {
             let generated = self.draw()?;
@@ -54,6 +60,7 @@ impl KeyService {
                     actor,
                     record,
                     request.owner_limit,
+                    &cleared,
                     AuditKind::KeyCreated,
                     now,
                 )
@@ -87,16 +94,50 @@ impl KeyService {
         let outcome = match self.admit(actor).await {
             Ok(actor) => {
                 let environment = self.inner.format.environment();
-                actor.encloses(
-                    &self.inner.policy,
-                    &self.inner.limits,
-                    &request.reach(environment, now),
-                )
+                let reach = request.reach(environment, now);
+                let enclosed = actor.encloses(&self.inner.policy, &self.inner.limits, &reach);
+                enclosed.and_then(|()| self.check_rules(&actor, request, now))
             }
             Err(error) => Err(error),
         };
         self.note_refusal(kind, actor, None, outcome.as_ref().err());
         outcome
+    }
+
+    /// What the rules say where the request says nothing.
+    pub(super) fn with_defaults(&self, request: IssueKey) -> IssueKey {
+        let rules = self.rules_for(&request.subject());
+        request.with_defaults(&rules)
+    }
+
+    /// Spends the actor's code, if one is needed, after everything that can be refused without it.
+    pub(super) async fn clear_issue(
+        &self,
+        actor: &Actor,
+        request: &IssueKey,
+        kind: AuditKind,
+        now: Timestamp,
+    ) -> Result<Clearance, LifecycleError> {
+        self.may_issue(actor, request, kind, now).await?;
+        let is_needed = self.needs_factor(actor, &request.subject());
+        self.clear(actor, FactorOperation::new(kind), is_needed)
+            .await
+    }
+
+    fn check_rules(
+        &self,
+        actor: &Actor,
+        request: &IssueKey,
+        now: Timestamp,
+    ) -> Result<(), LifecycleError> {
+        let rules = self.rules_for(&request.subject());
+        rules.check_justification(request.justification.as_deref())?;
+        rules.check_networks(request.networks.as_ref())?;
+        rules.check_lifetime(now, request.expiry.moment(now))?;
+        if self.needs_factor(actor, &request.subject()) {
+            self.check_askable(actor)?;
+        }
+        Ok(())
     }
 
     fn draw(&self) -> Result<GeneratedKey, LifecycleError> {
@@ -160,9 +201,15 @@ impl KeyService {
         actor: &Actor,
         record: KeyRecord,
         owner_limit: Option<u32>,
+        cleared: &Clearance,
         kind: AuditKind,
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, StoreFailure> {
+        let is_needed = self.needs_factor(actor, &record.subject());
+        self.check_cleared(cleared, actor, FactorOperation::new(kind), is_needed)
+            .map_err(StoreFailure::Other)?;
+        let mut details = self.granted(&record, None);
+        details.extend(cleared.details());
         let mut insert = InsertKey::new(record.clone());
         insert.owner_limit = owner_limit;
         let told = Told {
@@ -170,7 +217,7 @@ impl KeyService {
             actor,
             record: &record,
             now,
-            details: &self.granted(&record, None),
+            details: &details,
         };
         let stored = if let Some(store) = &self.inner.together {
             self.insert_together(&**store, insert, told).await

@@ -12,6 +12,7 @@ mod authorize;
 mod builder;
 mod change;
 mod charges;
+mod clearance;
 mod context;
 mod counters;
 mod error;
@@ -35,6 +36,7 @@ mod rejection;
 mod request;
 mod retention;
 mod rotate;
+mod rules;
 mod switch;
 mod together;
 mod trail;
@@ -73,6 +75,10 @@ pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
 pub use rotate::Rotation;
+pub use rules::{
+    DangerousIssuePolicyBuilder, IssuePolicy, IssuePolicyBuilder, IssuePolicyError, IssueRule,
+    IssueRules,
+};
 pub use switch::Revoked;
 pub use update::{Field, UpdateKey};
 pub use verified::VerifiedKey;
@@ -85,6 +91,7 @@ use crate::hash::{
 use crate::key::{KeyFormat, KeyId};
 use crate::random::SecureRandom;
 use crate::rate_limit::RateLimiter;
+use crate::second_factor::SecondFactor;
 use crate::store::{AuditedStore, KeyStore, StoreError};
 use crate::time::Clock;
 
@@ -110,6 +117,8 @@ struct Inner {
     proofs: ProofMemory,
     flights: SingleFlight<Result<bool, HashError>>,
     policy: AccessPolicy,
+    rules: IssuePolicy,
+    second_factor: Option<Arc<dyn SecondFactor>>,
     limits: LimitPlan,
     limiter: Arc<dyn RateLimiter>,
     gate: Option<gate::FailureGate>,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use super::Actor;
 use super::actor::Reach;
+use super::{Actor, IssueRules};
 use crate::access::{Grant, Scope, Subject, TenantBinding};
 use crate::key::{
     Credential, Environment, KeyId, KeyRecord, Metadata, Networks, OwnerId, Thumbprint,
@@ -143,10 +143,24 @@ impl IssueKey {
         self
     }
 
+    /// Fills in what the rules say where the request says nothing.
+    pub(super) fn with_defaults(mut self, rules: &IssueRules) -> Self {
+        if let (Expiry::Never, Some(lifetime)) = (self.expiry, rules.usual_lifetime()) {
+            self.expiry = Expiry::After(lifetime);
+        }
+        self.owner_limit = rules.owner_limit(self.owner_limit);
+        self
+    }
+
+    /// What the key is going to be able to do.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject::new(&self.grant, &self.denied, &self.tenant)
+    }
+
     /// Returns what the ceiling of the actor is held against.
     pub(super) fn reach(&self, environment: Environment, now: Timestamp) -> Reach<'_> {
         Reach {
-            subject: Subject::new(&self.grant, &self.denied, &self.tenant),
+            subject: self.subject(),
             expires_at: self.expiry.moment(now),
             networks: self.networks.as_ref(),
             environment,

@@ -6,6 +6,7 @@ use super::change::{Change, Decision};
 use super::{Actor, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord, KeyStatus};
+use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
 /// How long a request waits for the end of the old secret to be written down: a little longer than the recorder
@@ -70,6 +71,8 @@ impl KeyService {
     ///
     /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
     ///   [`LifecycleError::ExceedsActor`]: the actor may not;
+    /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: the key is one that needs a second factor to be
+    ///   issued, and so does a new secret of it, unless the key rotates itself;
     /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;
     /// * [`LifecycleError::Invalid`]: a wait of more than a year; or the key belongs to another environment than this service, or has a style that its
     ///   format does not accept: what would be made of it, it would refuse;
@@ -87,6 +90,9 @@ impl KeyService {
     ) -> Result<IssuedKey, LifecycleError> {
         validate::grace(rotation.wait())?;
         let before = self.rotatable(actor, id).await?;
+        let operation = FactorOperation::new(AuditKind::KeyRotated).on(*id);
+        let is_needed = self.rotation_needs_factor(actor, &before);
+        let cleared = self.clear(actor, operation, is_needed).await?;
         let generated = self.inner.format.generate_for(*id, &*self.inner.random);
         let generated = generated.map_err(LifecycleError::unavailable)?;
         let fresh = self
@@ -102,8 +108,11 @@ impl KeyService {
                     check_rotatable(record, now)?;
                     actor.check_successor(record)?;
                     actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
+                    let is_needed = self.rotation_needs_factor(actor, record);
+                    self.check_cleared(&cleared, actor, operation, is_needed)?;
                     let next = rotated(record, &fresh, rotation, now);
                     let mut details = vec![("rotation", rotation.name().to_owned())];
+                    details.extend(cleared.details());
                     let ends = next.previous.as_ref().and_then(|old| old.end.deadline());
                     if let Some(ends) = ends.filter(|_| rotation != Rotation::AtOnce) {
                         details.push(("previous_ends_at", ends.to_string()));
@@ -129,6 +138,9 @@ impl KeyService {
             actor.check_successor(&record)?;
             self.check_own_format(id, &record.environment)?;
             actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&record))?;
+            if self.rotation_needs_factor(&actor, &record) {
+                self.check_askable(&actor)?;
+            }
             Ok(record)
         };
         let outcome = check.await;
@@ -139,6 +151,15 @@ impl KeyService {
             outcome.as_ref().err(),
         );
         outcome
+    }
+
+    /// Whoever rotates another's key holds what it can do afterwards, as if they had issued it. A key that rotates
+    /// itself gets nothing that it has not, and must be able to do so at night.
+    fn rotation_needs_factor(&self, actor: &Actor, record: &KeyRecord) -> bool {
+        let is_itself = actor
+            .verified_key()
+            .is_some_and(|own| own.id() == record.id);
+        !is_itself && self.needs_factor(actor, &record.subject())
     }
 
     /// The new secret was used: the old one has had its time. A failure leaves it to the next use, or to its deadline.

@@ -5,6 +5,7 @@ use super::change::{Change, Changed, Decision, WithoutAudit};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{KeyId, KeyRecord, KeyStatus, Revocation};
+use crate::second_factor::FactorOperation;
 
 /// A revocation that took effect.
 #[derive(Debug)]
@@ -81,13 +82,22 @@ impl KeyService {
     ///
     /// # Errors
     ///
-    /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key.
+    /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key. All
+    /// [issuing rules](super::IssuePolicy) hold for the key as it is.
     pub async fn enable(
         &self,
         actor: &Actor,
         id: &KeyId,
     ) -> Result<Arc<KeyRecord>, LifecycleError> {
         self.switch(actor, id, false).await
+    }
+
+    fn check_record(&self, record: &KeyRecord) -> Result<(), LifecycleError> {
+        let rules = self.rules_for(&record.subject());
+        rules.check_justification(record.justification.as_deref())?;
+        rules.check_networks(record.networks.as_ref())?;
+        rules.check_lifetime(record.created_at, record.expires_at)?;
+        Ok(())
     }
 
     async fn switch(
@@ -101,8 +111,14 @@ impl KeyService {
         } else {
             AuditKind::KeyEnabled
         };
+        let operation = FactorOperation::new(kind).on(*id);
+        let needs_factor = |actor: &Actor, record: &KeyRecord, _| {
+            let wakes = !off && record.disabled && record.revocation.is_none();
+            Ok(wakes && self.needs_factor(actor, &record.subject()))
+        };
+        let cleared = self.clear_change(actor, id, kind, needs_factor).await?;
         let Changed { record, .. } = self
-            .change(Change::new(actor, id, kind), |actor, record, _| {
+            .change(Change::new(actor, id, kind), |actor, record, now| {
                 if record.revocation.is_some() {
                     return Err(LifecycleError::WrongState {
                         state: KeyStatus::Revoked,
@@ -115,10 +131,13 @@ impl KeyService {
                 if !off {
                     actor.check_other(record)?;
                     actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
+                    self.check_record(record)?;
+                    let is_needed = needs_factor(actor, record, now)?;
+                    self.check_cleared(&cleared, actor, operation, is_needed)?;
                 }
                 let mut next = record.clone();
                 next.disabled = off;
-                Ok(Decision::Change(Box::new(next), Vec::new()))
+                Ok(Decision::Change(Box::new(next), cleared.details()))
             })
             .await?;
         Ok(record)

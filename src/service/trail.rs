@@ -8,6 +8,7 @@ use crate::access::{DenyReason, Requirement, TenantBinding};
 use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Outcome, Pending};
 use crate::key::{KeyId, KeyRecord};
 use crate::rate_limit::RateDecision;
+use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
 /// Writes the service's events through one recorder.
@@ -95,24 +96,35 @@ impl Trail {
         self.recorder.record(event).await
     }
 
-    /// Writes that an acting key was refused an operation.
+    /// Writes that an actor was refused an operation.
     pub(super) fn management_refused(
         &self,
         kind: AuditKind,
-        key: &VerifiedKey,
+        actor: &Actor,
         target: Option<KeyId>,
         code: &'static str,
         now: Timestamp,
     ) {
-        let key = key.clone();
+        let actor = actor.clone();
         self.recorder.enqueue(Pending::deferred(move || {
             let event = AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(code);
-            let event = key.write(event).with_detail("operation", kind.code());
-            match target {
-                Some(target) => event.with_detail("target", target.as_str()),
-                None => event,
-            }
+            refused(event, &actor, kind, target)
         }));
+    }
+
+    /// Writes that an actor did not prove its second factor.
+    pub(super) async fn factor_failed(
+        &self,
+        actor: &Actor,
+        operation: FactorOperation,
+        code: &'static str,
+        now: Timestamp,
+    ) {
+        let event = AuditEvent::new(AuditKind::SecondFactorFailed, now)
+            .with_failure(code)
+            .with_detail("factor_of", actor.reference().as_str());
+        let event = refused(event, actor, operation.kind(), operation.target());
+        self.recorder.enqueue_or_wait(event).await;
     }
 
     pub(super) async fn authenticated(&self, key: &VerifiedKey) {
@@ -230,6 +242,19 @@ impl Origin {
             self.request_id.as_deref(),
             self.user_agent.as_deref(),
         )
+    }
+}
+
+/// The parts of an event that say who was refused what.
+fn refused(event: AuditEvent, actor: &Actor, kind: AuditKind, target: Option<KeyId>) -> AuditEvent {
+    let event = match actor.verified_key() {
+        Some(key) => key.write(event),
+        None => event.with_actor(actor.audit_reference()),
+    };
+    let event = event.with_detail("operation", kind.code());
+    match target {
+        Some(target) => event.with_detail("target", target.as_str()),
+        None => event,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Actor, KeyService, LifecycleError, validate};
 use crate::access::{Grant, Scope, TenantBinding};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord, KeyStatus, Metadata, Networks, Thumbprint, TierOverride};
+use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
 /// What happens to an optional field: it is left, cleared or set. Leaving out is not clearing.
@@ -51,6 +52,7 @@ pub struct UpdateKey {
     pub(super) networks: Field<Networks>,
     pub(super) certificate: Field<Thumbprint>,
     pub(super) metadata: Option<Metadata>,
+    pub(super) justification: Field<String>,
     pub(super) expires_at: Field<Timestamp>,
 }
 
@@ -91,6 +93,8 @@ impl UpdateKey {
         with_certificate => certificate: Field<Thumbprint>,
         /// Replaces the application's own facts.
         with_metadata => metadata: Metadata,
+        /// Changes why the key is needed. At most 1024 bytes.
+        with_justification => justification: Field<String>,
         /// Changes the expiry. Cleared means never.
         with_expires_at => expires_at: Field<Timestamp>,
     }
@@ -113,6 +117,7 @@ impl UpdateKey {
             next.metadata.clone_from(metadata);
         }
         self.description.apply(&mut next.description);
+        self.justification.apply(&mut next.justification);
         self.tier.apply(&mut next.tier);
         self.tier_override.apply(&mut next.tier_override);
         self.networks.apply(&mut next.networks);
@@ -134,6 +139,7 @@ impl UpdateKey {
             ("networks", before.networks != after.networks),
             ("certificate", before.certificate != after.certificate),
             ("metadata", before.metadata != after.metadata),
+            ("justification", before.justification != after.justification),
             ("expires_at", before.expires_at != after.expires_at),
         ];
         fields
@@ -152,6 +158,8 @@ impl KeyService {
     /// # Errors
     ///
     /// * [`LifecycleError::Invalid`]: a value breaks a bound or names something unknown;
+    /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: what changes falls under an
+    ///   [issuing rule](super::IssuePolicy) that is not kept;
     /// * [`LifecycleError::WrongState`]: the key is revoked, or has expired (an expired key is not revived);
     /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
     ///   [`LifecycleError::ExceedsActor`]: the actor may not;
@@ -163,27 +171,100 @@ impl KeyService {
         update: UpdateKey,
     ) -> Result<Arc<KeyRecord>, LifecycleError> {
         validate::update(&update, &self.inner, self.inner.clock.now())?;
+        let kind = AuditKind::KeyUpdated;
+        let operation = FactorOperation::new(kind).on(*id);
+        let plan = |actor: &Actor, record: &KeyRecord, now| self.plan(&update, actor, record, now);
+        let needs_factor = |actor: &Actor, record: &KeyRecord, now| {
+            plan(actor, record, now).map(|plan| plan.is_some_and(|plan| plan.needs_factor))
+        };
+        let cleared = self.clear_change(actor, id, kind, needs_factor).await?;
         let changed = self
-            .change(
-                Change::new(actor, id, AuditKind::KeyUpdated),
-                |actor, record, now| {
-                    check_updatable(actor, record, now)?;
-                    // The key as it is must lie inside the actor's as well, or a stronger key could be bent by a weaker one.
-                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
-                    let next = update.apply(record);
-                    let fields = UpdateKey::differences(record, &next);
-                    if fields.is_empty() {
-                        return Ok(Decision::Nothing);
-                    }
-                    actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&next))?;
-                    let mut details = vec![("fields", fields.join(" "))];
-                    details.extend(self.granted(&next, Some(record)));
-                    Ok(Decision::Change(Box::new(next), details))
-                },
-            )
+            .change(Change::new(actor, id, kind), |actor, record, now| {
+                let Some(plan) = plan(actor, record, now)? else {
+                    return Ok(Decision::Nothing);
+                };
+                self.check_cleared(&cleared, actor, operation, plan.needs_factor)?;
+                let mut details = vec![("fields", plan.fields.join(" "))];
+                details.extend(self.granted(&plan.next, Some(record)));
+                details.extend(cleared.details());
+                Ok(Decision::Change(Box::new(plan.next), details))
+            })
             .await?;
         Ok(changed.record)
     }
+
+    /// What the record becomes, and what that takes; nothing if it stays as it is.
+    fn plan(
+        &self,
+        update: &UpdateKey,
+        actor: &Actor,
+        record: &KeyRecord,
+        now: Timestamp,
+    ) -> Result<Option<Plan>, LifecycleError> {
+        check_updatable(actor, record, now)?;
+        // The key as it is must lie inside the actor's as well, or a stronger key could be bent by a weaker one.
+        actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(record))?;
+        let next = update.apply(record);
+        let fields = UpdateKey::differences(record, &next);
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&next))?;
+        self.check_changed(update, record, &next, &fields)?;
+        let is_guarded = fields.iter().any(|field| GUARDED.contains(field));
+        let needs_factor = is_guarded && self.needs_factor(actor, &next.subject());
+        Ok(Some(Plan {
+            next,
+            fields,
+            needs_factor,
+        }))
+    }
+
+    /// Holds to the rules what the update changes, and leaves alone what it does not: a key from before a rule can
+    /// still be renamed.
+    fn check_changed(
+        &self,
+        update: &UpdateKey,
+        record: &KeyRecord,
+        next: &KeyRecord,
+        fields: &[&'static str],
+    ) -> Result<(), LifecycleError> {
+        let rules = self.rules_for(&next.subject());
+        let changes = |names: &[&str]| fields.iter().any(|field| names.contains(field));
+        if changes(&GUARDED) || changes(&["justification"]) {
+            // What was said for a weaker key says nothing for a stronger one.
+            let holds = self.rules_for(&record.subject()).demands_justification();
+            let given = match &update.justification {
+                Field::Leave if !holds => None,
+                Field::Leave | Field::Clear | Field::Set(_) => next.justification.as_deref(),
+            };
+            rules.check_justification(given)?;
+        }
+        if changes(&["grant", "denied", "networks"]) {
+            rules.check_networks(next.networks.as_ref())?;
+        }
+        if changes(&["grant", "denied", "expires_at"]) {
+            rules.check_lifetime(next.created_at, next.expires_at)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a key may do, from where, and until when: who changes that hands out another key, as it were.
+const GUARDED: [&str; 6] = [
+    "grant",
+    "denied",
+    "tenant",
+    "networks",
+    "certificate",
+    "expires_at",
+];
+
+/// What an update makes of a record.
+struct Plan {
+    next: KeyRecord,
+    fields: Vec<&'static str>,
+    needs_factor: bool,
 }
 
 fn check_updatable(

@@ -69,6 +69,9 @@ pub(super) fn update(
     if let Field::Set(description) = &update.description {
         optional("description", Some(description))?;
     }
+    if let Field::Set(justification) = &update.justification {
+        optional("justification", Some(justification))?;
+    }
     if let Field::Set(tier) = &update.tier {
         known_tier("tier", Some(tier), inner)?;
     }

@@ -5,6 +5,7 @@ pub mod audit_rules;
 pub mod audited_rules;
 mod clock;
 mod counting_hasher;
+pub mod factor_rules;
 mod faulty_sink;
 mod faulty_store;
 mod gate;

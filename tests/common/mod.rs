@@ -21,8 +21,8 @@ use keyward::audit::{AuditEvent, AuditKind, AuditRecorder, MemorySink, Outcome};
 use keyward::hash::{Bcrypt, HashPool, Hashing, HashingBuilder, PepperRing};
 use keyward::key::{KeyId, KeyRecord};
 use keyward::service::{
-    Actor, IssueKey, IssuedKey, KeyService, KeyServiceBuilder, Rejection, RequestContext,
-    VerifiedKey, VerifyError,
+    Actor, IssueKey, IssuePolicy, IssuedKey, KeyService, KeyServiceBuilder, Rejection,
+    RequestContext, VerifiedKey, VerifyError,
 };
 use keyward::store::KeyStore;
 use keyward::testing::{CountingHasher, FaultySink, ManualClock, SeededRandom};
@@ -114,6 +114,7 @@ impl Rig {
         let hashing = hashing(Hashing::builder().prefer(hasher.clone()));
         let builder = KeyService::builder(store.clone())
             .policy(policy())
+            .issue_policy(without_factors())
             .hashing(hashing.build().unwrap())
             .hash_pool(pool(2, 64))
             .recorder(recorder)
@@ -213,7 +214,13 @@ pub fn request() -> IssueKey {
 }
 
 pub fn request_with(grant: Grant) -> IssueKey {
-    IssueKey::new("acme".parse().unwrap(), "mailer", grant)
+    IssueKey::new("acme".parse().unwrap(), "mailer", grant).with_justification("for a test")
+}
+
+/// Most tests are about something else than second factors.
+pub fn without_factors() -> IssuePolicy {
+    let builder = IssuePolicy::builder().dangerous();
+    builder.admin_keys_without_second_factor().build().unwrap()
 }
 
 pub fn tenant(name: &str) -> TenantBinding {

@@ -71,6 +71,15 @@ impl ActorRef {
     }
 }
 
+/// As it stands in records.
+impl From<&crate::key::ActorRef> for ActorRef {
+    fn from(actor: &crate::key::ActorRef) -> Self {
+        let text = actor.as_str();
+        let (kind, id) = text.split_once(':').unwrap_or(("system", text));
+        Self::new(kind, id)
+    }
+}
+
 const fn kind_char(c: char) -> char {
     match c {
         'a'..='z' | '0'..='9' | '-' | '_' => c,

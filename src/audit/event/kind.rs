@@ -64,6 +64,14 @@ kinds! {
     AuthenticationFailed => "authentication_failed",
     /// An accepted key lacked a permission.
     PermissionRefused => "permission_refused",
+    /// A second factor was confirmed by its first code.
+    SecondFactorEnrolled => "second_factor_enrolled",
+    /// A second factor was asked for and not proved.
+    SecondFactorFailed => "second_factor_failed",
+    /// A second factor was taken away.
+    SecondFactorReset => "second_factor_reset",
+    /// All recovery codes of a second factor were replaced.
+    RecoveryCodesRenewed => "recovery_codes_renewed",
     /// A rate limit refused a request.
     LimitHit => "limit_hit",
     /// A request was answered.
@@ -79,7 +87,8 @@ kinds! {
 }
 
 impl AuditKind {
-    /// Returns whether the event tells of an operation on a key, which must be on record before it takes effect.
+    /// Returns whether the event tells of an operation on a key or a second factor, which must be on record before it
+    /// takes effect.
     #[must_use]
     pub const fn is_life_cycle(self) -> bool {
         matches!(
@@ -92,6 +101,9 @@ impl AuditKind {
                 | Self::KeyEnabled
                 | Self::KeyUpdated
                 | Self::KeyDeleted
+                | Self::SecondFactorEnrolled
+                | Self::SecondFactorReset
+                | Self::RecoveryCodesRenewed
         )
     }
 
@@ -111,6 +123,7 @@ impl AuditKind {
             | Self::KeyExposed
             | Self::AuthenticationFailed
             | Self::PermissionRefused
+            | Self::SecondFactorFailed
             | Self::LimitHit => Outcome::Failure,
             _ => Outcome::Success,
         }
@@ -168,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_operations_on_keys_as_life_cycle_and_requests_not() {
+    fn counts_operations_on_keys_and_factors_as_life_cycle_and_requests_not() {
         let life_cycle: Vec<_> = AuditKind::ALL
             .iter()
             .filter(|kind| kind.is_life_cycle())
@@ -184,7 +197,10 @@ mod tests {
                 "key_disabled",
                 "key_enabled",
                 "key_updated",
-                "key_deleted"
+                "key_deleted",
+                "second_factor_enrolled",
+                "second_factor_reset",
+                "recovery_codes_renewed"
             ]
         );
     }

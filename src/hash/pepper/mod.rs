@@ -19,8 +19,8 @@ use crate::sync::{RwLock, RwLockReadGuard};
 /// new digests; the others still verify old ones. To change peppers: add the new one as current, let keys be used (each
 /// is upgraded on its next success), and remove the old one when no stored text names it any more.
 ///
-/// Each pepper yields four independent keys: for what the slow hash sees, for keyed digests, for stored proofs and for
-/// short checks. The peppers themselves are wiped as soon as the ring is built; `Debug` shows versions only.
+/// Each pepper yields independent keys: for what the slow hash sees, for keyed digests, for stored proofs, for short
+/// checks, and for sealing the seeds of second factors. The peppers themselves are wiped as soon as the ring is built; `Debug` shows versions only.
 ///
 /// A ring that is in use can [take over](PepperRing::take_over) the contents of another, so that peppers change without
 /// a restart.
@@ -45,13 +45,15 @@ struct Contents {
     known: BTreeMap<u32, [u8; 32]>,
 }
 
-/// The four keys of one pepper.
+/// The keys of one pepper.
 pub(super) struct Pepper {
     version: u32,
     slow_input: Mac,
     keyed_digest: Mac,
     stored_proof: Mac,
     short_check: Mac,
+    #[cfg(feature = "totp")]
+    sealing: Zeroizing<[u8; 32]>,
     fingerprint: [u8; 32],
 }
 
@@ -163,6 +165,19 @@ impl PepperRing {
         self.with(version, |_| ())
     }
 
+    /// Returns the key for sealing what must be readable again, under that version or the current one.
+    #[cfg(feature = "totp")]
+    pub(crate) fn sealing_key(
+        &self,
+        version: Option<u32>,
+    ) -> Result<(u32, Zeroizing<[u8; 32]>), HashError> {
+        let key = |pepper: &Pepper| (pepper.version, pepper.sealing.clone());
+        match version {
+            Some(version) => self.with(version, key),
+            None => self.with_newest(key),
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Contents> {
         self.contents.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,6 +203,8 @@ impl Pepper {
             keyed_digest: root.derive("keyward/1/keyed-digest"),
             stored_proof: root.derive("keyward/1/stored-proof"),
             short_check: root.derive("keyward/1/short-check"),
+            #[cfg(feature = "totp")]
+            sealing: Zeroizing::new(root.over([b"keyward/1/sealing"])),
             fingerprint: fingerprint.over([]),
         }
     }

@@ -8,7 +8,8 @@ use ::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use super::Problem;
 use crate::access::Requirement;
 use crate::rate_limit::{Outcome, QuotaState, RateDecision};
-use crate::service::{Face, LifecycleError, LimitError, VerifyError};
+use crate::second_factor::FactorError;
+use crate::service::{Face, IssueRule, LifecycleError, LimitError, VerifyError};
 
 /// Problem types of draft-ietf-httpapi-ratelimit-headers.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -147,6 +148,8 @@ impl From<LimitError> for Problem {
 /// | `NotFound` | 404 |
 /// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
+/// | `Rule` | 403 where a second factor is missing, 422 where something else is |
+/// | `SecondFactor` | 403; 429 while wrong codes are slowed down |
 /// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
 /// | `Audit`, `AuditLog`, `AuditExport`, `AuditPurge`, `Overloaded`, `Unavailable` | 503 |
 /// | `NoAuditLog` | 501 |
@@ -163,6 +166,14 @@ impl From<&LifecycleError> for Problem {
             E::Invalid { field, .. } => {
                 plain(StatusCode::UNPROCESSABLE_ENTITY).with_member("field", *field)
             }
+            E::Rule { rule } => plain(match rule {
+                IssueRule::SecondFactor | IssueRule::NoSecondFactor => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            }),
+            E::SecondFactor(FactorError::Throttled { retry_after }) => {
+                plain(StatusCode::TOO_MANY_REQUESTS).with_retry_after(*retry_after)
+            }
+            E::SecondFactor(reason) => plain(StatusCode::FORBIDDEN).with_detail(reason.to_string()),
             E::WrongState { .. } | E::OwnerLimit { .. } | E::Contended => {
                 plain(StatusCode::CONFLICT)
             }

@@ -107,6 +107,11 @@ impl<'a> About<'a> {
                 comment: comment_name(event).and_then(|name| text(event, name)),
                 scene: Scene::of(event),
             }),
+            Theme::Factor(_) => Self::Entity(Entity {
+                entity: ManagedEntity::factor(event),
+                comment: None,
+                scene: Scene::of(event),
+            }),
             Theme::Trail(_) => Self::Entity(Entity {
                 entity: ManagedEntity::trail(event),
                 comment: None,
@@ -114,7 +119,10 @@ impl<'a> About<'a> {
             }),
             Theme::Presented(_) => Self::Authentication(Authentication {
                 auth_protocol_id: 99,
-                auth_protocol: "API key",
+                auth_protocol: match event.kind() {
+                    AuditKind::SecondFactorFailed => "Second factor",
+                    _ => "API key",
+                },
                 service: Service::of(product),
                 user: User::owner(event),
                 scene: Scene::of(event),
@@ -159,6 +167,17 @@ impl<'a> ManagedEntity<'a> {
             uid: event.key_id(),
             type_id: 99,
             type_name: "API key",
+            user: User::owner_if_named(event),
+        }
+    }
+
+    fn factor(event: &'a AuditEvent) -> Self {
+        let owner = text(event, "factor_of");
+        Self {
+            name: owner.is_none().then_some(UNKNOWN),
+            uid: owner,
+            type_id: 99,
+            type_name: "Second factor",
             user: User::owner_if_named(event),
         }
     }

@@ -47,6 +47,8 @@ impl Class {
 pub(super) enum Theme {
     /// Something done to a key.
     Key(Code),
+    /// Something done to a second factor.
+    Factor(Code),
     /// Something done to the trail.
     Trail(Code),
     /// A key was presented. `None` is an activity that OCSF has no number for.
@@ -72,6 +74,11 @@ impl Theme {
             }
             // No logons: the refused attempt itself has an event of its own, and would be counted twice.
             AuditKind::KeyExpired | AuditKind::KeyExposed => Self::Presented(None),
+            AuditKind::SecondFactorEnrolled => Self::Factor(activity::CREATE),
+            AuditKind::RecoveryCodesRenewed => Self::Factor(activity::UPDATE),
+            AuditKind::SecondFactorReset => Self::Factor(activity::DELETE),
+            // Asked for within an operation, by somebody who is signed in.
+            AuditKind::SecondFactorFailed => Self::Presented(None),
             AuditKind::PermissionRefused | AuditKind::LimitHit | AuditKind::RequestCompleted => {
                 Self::Request
             }
@@ -83,7 +90,7 @@ impl Theme {
 
     pub(super) const fn class(self) -> Class {
         match self {
-            Self::Key(_) | Self::Trail(_) => Class::EntityManagement,
+            Self::Key(_) | Self::Factor(_) | Self::Trail(_) => Class::EntityManagement,
             Self::Presented(_) => Class::Authentication,
             Self::Request => Class::ApiActivity,
             Self::Alert => Class::DetectionFinding,
@@ -93,7 +100,7 @@ impl Theme {
     /// Returns the number of the activity, and its caption or, where OCSF has none, the source's own word.
     pub(super) fn activity(self, event: &AuditEvent) -> (u8, &str) {
         let code = match self {
-            Self::Key(code) | Self::Trail(code) => Some(code),
+            Self::Key(code) | Self::Factor(code) | Self::Trail(code) => Some(code),
             Self::Presented(code) => code,
             Self::Request => event.method().and_then(by_method),
             Self::Alert => Some(activity::CREATE),
@@ -109,7 +116,7 @@ impl Theme {
         match self {
             Self::Alert => severity::MEDIUM,
             // It was announced, and not carried out.
-            Self::Key(_) | Self::Trail(_) if failed => severity::MEDIUM,
+            Self::Key(_) | Self::Factor(_) | Self::Trail(_) if failed => severity::MEDIUM,
             // The key must be considered known to others.
             _ if event.kind() == AuditKind::KeyExposed => severity::MEDIUM,
             _ if failed => severity::LOW,

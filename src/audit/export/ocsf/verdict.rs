@@ -34,9 +34,10 @@ impl Verdict {
             // Refused whatever else the event says, unless nobody could decide.
             _ if is_outage(event) => ERROR,
             AuditKind::PermissionRefused => UNAUTHORIZED,
-            AuditKind::AuthenticationFailed | AuditKind::KeyExpired | AuditKind::LimitHit => {
-                BLOCKED
-            }
+            AuditKind::AuthenticationFailed
+            | AuditKind::KeyExpired
+            | AuditKind::LimitHit
+            | AuditKind::SecondFactorFailed => BLOCKED,
             AuditKind::KeyExposed => REJECTED,
             _ if event.outcome() == Outcome::Success => ALLOWED,
             AuditKind::AuthenticationSucceeded => BLOCKED,
@@ -49,6 +50,9 @@ impl Verdict {
             | AuditKind::KeyEnabled
             | AuditKind::KeyUpdated
             | AuditKind::KeyDeleted
+            | AuditKind::SecondFactorEnrolled
+            | AuditKind::SecondFactorReset
+            | AuditKind::RecoveryCodesRenewed
             | AuditKind::AuditRead
             | AuditKind::AuditExported
             | AuditKind::AuditPurged => ERROR,
