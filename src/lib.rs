@@ -9,6 +9,7 @@ pub mod hash;
 #[cfg(feature = "tower")]
 pub mod http;
 pub mod key;
+mod networks;
 pub mod random;
 pub mod rate_limit;
 pub mod service;
