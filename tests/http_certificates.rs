@@ -286,3 +286,37 @@ async fn takes_the_thumbprint_that_a_layer_of_the_application_found() {
         assert_eq!(call.send(&app).await.status, 200);
     }
 }
+
+#[tokio::test]
+async fn a_layer_that_stands_twice_loses_no_certificate_and_believes_no_more() {
+    let world = World::new();
+    let key = bound(&world, 1).await;
+    let twice = |inner: ProxyTrust, outer: ProxyTrust| {
+        app(&world, inner).layer(ClientAddressLayer::new(outer))
+    };
+    let call = || get_with("/", &key).header("client-cert", &field(1));
+    let both = twice(trust().with_client_cert(), trust().with_client_cert());
+    assert_eq!(call().from(PROXY).send(&both).await.status, 200);
+    assert_eq!(call().from(STRANGER).send(&both).await.status, 400);
+    let inner = twice(trust().with_client_cert(), ProxyTrust::none());
+    assert_eq!(call().from(PROXY).send(&inner).await.status, 401);
+}
+
+#[tokio::test]
+async fn routes_and_preflights_without_a_key_are_served_without_the_forged_certificate() {
+    let world = World::new();
+    let authenticate = AuthenticateLayer::new(world.service.clone()).pass_cors_preflights();
+    let app = Router::new()
+        .route("/", route(seen).options(seen))
+        .layer(authenticate)
+        .route("/open", route(seen))
+        .layer(ClientAddressLayer::new(trust().with_client_cert()));
+    let forged = |path| get(path).header("client-cert", &field(1)).from(STRANGER);
+    assert_eq!(forged("/open").send(&app).await.body, "none 0");
+    let preflight = forged("/")
+        .method("OPTIONS")
+        .header("origin", "https://a.example")
+        .header("access-control-request-method", "GET");
+    assert_eq!(preflight.send(&app).await.body, "none 0");
+    assert_eq!(forged("/").send(&app).await.status, 400);
+}

@@ -1,4 +1,4 @@
-//! Networks of roles: both the key's list and its role's must hold the client.
+//! Networks of roles: both the key's list and its role's must hold the client (laws 24 and 25 of `docs/access-semantics.md`).
 #![cfg(feature = "testing")]
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@
 mod common;
 
 use common::*;
-use keyward::access::{AccessPolicy, Grant, Role, TenantBinding};
+use keyward::access::{AccessPolicy, Grant, Role, Target, TenantBinding};
 use keyward::audit::AuditKind;
 use keyward::key::Networks;
 use keyward::service::{
@@ -50,7 +50,7 @@ fn list(text: &str) -> Networks {
 }
 
 #[tokio::test]
-async fn an_address_must_lie_in_the_keys_list_and_in_its_roles() {
+async fn l24_an_address_must_lie_in_the_keys_list_and_in_its_roles() {
     let rig = rig_with(&[("office", Some(OFFICE))]);
     let key = of_role("office").with_networks(list("10.1.0.0/16, 192.0.2.0/24"));
     let key = rig.issue_as(key).await;
@@ -165,7 +165,7 @@ fn exceeds<T: std::fmt::Debug>(outcome: Result<T, LifecycleError>) -> &'static s
 }
 
 #[tokio::test]
-async fn a_key_hands_out_nothing_that_reaches_beyond_its_roles_networks() {
+async fn l25_a_key_hands_out_nothing_that_reaches_beyond_its_roles_networks() {
     let rig = rig_with(&[
         ("office", Some("10.0.0.0/8, fd00::/8")),
         ("floor", Some("10.1.0.0/16")),
@@ -204,7 +204,7 @@ async fn a_key_hands_out_nothing_that_reaches_beyond_its_roles_networks() {
 
 /// What is written on the acting key must be written on the other: a role may get other networks tomorrow.
 #[tokio::test]
-async fn a_role_is_no_substitute_for_what_is_written_on_the_acting_key() {
+async fn l25_a_role_is_no_substitute_for_what_is_written_on_the_acting_key() {
     let rig = rig_with(&[("free", None), ("floor", Some("10.1.0.0/16"))]);
     let own = of_role("free").with_networks(list(OFFICE));
     let actor = acting(&rig, &rig.issue_as(own).await).await;
@@ -231,6 +231,20 @@ async fn a_key_moves_no_other_out_of_its_roles_networks() {
     let taken = UpdateKey::new().with_networks(Field::Set(list("10.1.0.0/16")));
     let outcome = rig.service.update(&actor, &free, taken).await;
     assert_eq!(exceeds(outcome), "networks", "it reaches further as it is");
+}
+
+/// It grants nothing either; there is nobody left to say from where.
+#[tokio::test]
+async fn a_role_that_the_policy_forgot_has_no_networks_and_no_grants() {
+    let before = rig_with(&[("office", Some(OFFICE))]);
+    let key = before.issue_as(of_role("office")).await;
+    let after = before.another(|it| it.policy(policy(&[])));
+    let verified = after.verify_from(key.key().expose(), "192.0.2.1").await;
+    let needed = "leads:read".parse().unwrap();
+    let decision = after
+        .service
+        .authorize(&verified.unwrap(), &needed, &Target::Service);
+    assert!(!decision.is_allowed());
 }
 
 #[tokio::test]

@@ -68,9 +68,9 @@ pub use self::recorder::{
     AuditCounters, AuditRecorder, AuditRecorderBuilder, DeferredEvent, Enqueued, Overflow, Pending,
 };
 pub use self::redact::{RedactingWriter, Redactor};
+pub use self::retention::{AuditPurge, AuditRetention, PurgeError, PurgeReport, RemovedPart};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use self::sql::Pen;
-pub use self::retention::{AuditPurge, AuditRetention, PurgeError, PurgeReport, RemovedPart};
 #[cfg(feature = "postgres")]
 pub use self::sql::PostgresAuditSink;
 #[cfg(feature = "sqlite")]

@@ -2,8 +2,8 @@
 //!
 //! One shape for every engine: the rows, the steps that made the table, and the sink over a [`Table`](sink::Table).
 
-mod beside;
 mod aside;
+mod beside;
 mod log;
 #[cfg(feature = "postgres")]
 mod postgres;

@@ -4,8 +4,8 @@ use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
 use tokio::sync::Mutex;
 
-use super::beside::EventTable;
 use super::aside::Side;
+use super::beside::EventTable;
 use super::row::Row;
 use super::sink::{Sink, Table, audit_sink, fault};
 use super::tables;

@@ -105,8 +105,10 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for ClientAddressService<S> 
         if self.layer.encrypted && connection.is_none() {
             client.scheme = Scheme::Https;
         }
-        self.layer.note_certificate(connection, &mut request);
-        request.extensions_mut().insert(client);
+        // The layer may stand twice around a route: the outer one has taken the fields, and has said what they mean.
+        if request.extensions_mut().insert(client).is_none() {
+            self.layer.note_certificate(connection, &mut request);
+        }
         self.inner.call(request)
     }
 }
