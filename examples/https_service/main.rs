@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use authority::{Authority, Identity, Validity};
 use keyward::KeyService;
 use keyward::access::{AccessPolicy, Grant, Role};
-use keyward::key::Thumbprint;
+use keyward::key::{OwnerId, Thumbprint};
 use keyward::rate_limit::{Quota, Tier, Tiers};
 use keyward::service::{Actor, IssueKey, LimitPlan};
 use keyward::store::MemoryStore;
@@ -100,25 +100,26 @@ fn limits() -> Result<LimitPlan, Box<dyn Error>> {
 }
 
 async fn issue_keys(service: &KeyService, bound: Thumbprint) -> Result<(), Box<dyn Error>> {
-    let send = || Grant::try_scopes(["send_email".parse()?]).map_err(Box::<dyn Error>::from);
-    let role = |name: &str| -> Result<Grant, Box<dyn Error>> { Ok(Grant::Role(name.parse()?)) };
-    let request = |name: &str, grant| -> Result<IssueKey, Box<dyn Error>> {
-        Ok(IssueKey::new("acme".parse()?, name, grant))
-    };
     let actor = Actor::system("example")?;
-    for request in [
-        request("plain", send()?)?,
-        request("bound", send()?)?.with_certificate(bound),
-        request("trial", send()?)?.with_tier("trial"),
-        request("batch", role("batch")?)?,
-        request("admin", role("admin")?)?,
-    ] {
+    let wanted = wanted_keys(bound)?;
+    for request in wanted {
         let issued = service.issue(&actor, request).await?;
         let (name, id) = (&issued.record().name, issued.record().id);
-        println!(
-            "key {name}, id {id}, shown this once: {}",
-            issued.key().expose()
-        );
+        let key = issued.key().expose();
+        println!("key {name}, id {id}, shown this once: {key}");
     }
     Ok(())
+}
+
+fn wanted_keys(bound: Thumbprint) -> Result<[IssueKey; 5], Box<dyn Error>> {
+    let send = Grant::try_scopes(["send_email".parse()?])?;
+    let owner: OwnerId = "acme".parse()?;
+    let request = |name: &str, grant: &Grant| IssueKey::new(owner.clone(), name, grant.clone());
+    Ok([
+        request("plain", &send),
+        request("bound", &send).with_certificate(bound),
+        request("trial", &send).with_tier("trial"),
+        request("batch", &Grant::Role("batch".parse()?)),
+        request("admin", &Grant::Role("admin".parse()?)),
+    ])
 }
