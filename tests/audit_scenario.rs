@@ -22,8 +22,8 @@ use axum::Router;
 use axum::routing::{get as route, post};
 use http_support::{Call, Held, Reply, World, get, get_with};
 use keyward::audit::{
-    AuditEvent, AuditQuery, AuditSink, Detail, JsonLinesSink, MemorySink, Outcome, PostgresAuditSink,
-    SqliteAuditSink, trail_files, verify_chain,
+    AuditEvent, AuditQuery, AuditSink, Detail, JsonLinesSink, MemorySink, Outcome,
+    PostgresAuditSink, SqliteAuditSink, trail_files, verify_chain,
 };
 use keyward::hash::DigestText;
 use keyward::http::{

@@ -548,3 +548,52 @@ async fn the_trail_says_what_was_handed_out_and_by_which_secret() {
     }
     assert_eq!(created.detail("actor_generation"), Some(&Detail::Number(1)));
 }
+
+#[tokio::test]
+async fn a_certificate_bound_key_unbinds_and_rebinds_nobody() {
+    let rig = rig();
+    let (own, other) = (Thumbprint::new([7; 32]), Thumbprint::new([8; 32]));
+    let key = rig
+        .issue_as(child(role("keys")).with_certificate(own))
+        .await;
+    let context = RequestContext::new().with_certificate(own);
+    let verified = rig.verify_with(key.key().expose(), &context).await.unwrap();
+    let actor = Actor::key(&verified).unwrap();
+    let small = || child(scopes(&["leads:read"]));
+    let sibling = rig.issue_as(small().with_certificate(own)).await;
+    let stranger = rig.issue_as(small().with_certificate(other)).await;
+    let itself = Kind::Exceeds("acting key itself");
+    for (target, field, wanted) in [
+        (&key, Field::Clear, &itself),
+        (&key, Field::Set(other), &itself),
+        (&sibling, Field::Clear, &Kind::Exceeds("certificate")),
+        (&sibling, Field::Set(other), &Kind::Exceeds("certificate")),
+        (&stranger, Field::Clear, &Kind::Exceeds("certificate")),
+        (&stranger, Field::Set(own), &Kind::Exceeds("certificate")),
+    ] {
+        let id = target.record().id;
+        let before = rig.record(&id).await.certificate;
+        let update = UpdateKey::new().with_certificate(field);
+        let refused = rig.service.update(&actor, &id, update).await;
+        assert_eq!(kind(refused), *wanted);
+        assert_eq!(rig.record(&id).await.certificate, before);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_bound_to_nothing_cannot_unbind_itself_from_what_it_is_bound_to_later() {
+    let rig = rig();
+    let (actor, key) = boss(&rig).await;
+    let id = key.record().id;
+    let bind = UpdateKey::new().with_certificate(Field::Set(Thumbprint::new([7; 32])));
+    rig.service.update(&admin(), &id, bind).await.unwrap();
+    let unbind = UpdateKey::new().with_certificate(Field::Clear);
+    let refused = rig.service.update(&actor, &id, unbind).await;
+    assert_eq!(kind(refused), Kind::Exceeds("acting key itself"));
+    // It was verified before it was bound; what it hands out is held to what it is now.
+    let refused = rig
+        .service
+        .issue(&actor, child(scopes(&["leads:read"])))
+        .await;
+    assert_eq!(kind(refused), Kind::Exceeds("certificate"));
+}

@@ -168,6 +168,30 @@ async fn keys_of_one_owner_share_the_owners_limit() {
 }
 
 #[tokio::test]
+async fn addresses_of_one_v6_network_share_the_limit_of_an_address() {
+    let rig = Rig::new(|it| it.limits(plan(3, 90, 90)));
+    let from = async |client: &str| {
+        let issued = rig.issue().await;
+        let key = rig.verify_from(issued.key().expose(), client).await;
+        allowed(&rig, &key.unwrap(), 1).await
+    };
+    for client in ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1:2:3"] {
+        assert!(from(client).await, "{client}");
+    }
+    assert!(
+        !from("2001:db8::4").await,
+        "another address of the same /64"
+    );
+    assert!(from("2001:db8:0:1::1").await, "the next /64");
+    // Mapped or not, a v4 address is one of its own.
+    for client in ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"] {
+        assert!(from(client).await, "{client}");
+    }
+    assert!(!from("::ffff:192.0.2.1").await);
+    assert!(from("192.0.2.2").await);
+}
+
+#[tokio::test]
 async fn a_request_of_no_known_address_or_tenant_has_the_other_limits() {
     let rig = Rig::new(|it| it.limits(plan(1, 1, 90)));
     let issued = rig.issue().await;

@@ -525,3 +525,46 @@ async fn forgotten_proofs_are_paid_for_once_more() {
     assert!(rig.accepts(issued.key().expose()).await);
     assert_eq!(rig.hasher.verifications(), hashes + 1);
 }
+
+/// A thousand addresses, each far below its own budget, guess at one key whose last four characters they know.
+#[tokio::test]
+async fn guessing_from_a_thousand_addresses_holds_up_first_checks_of_that_key_alone() {
+    let rig = Rig::new(|it| {
+        let it = it.failure_budget(budget(20, 10));
+        it.hash_pool(pool(1, 8))
+    });
+    let (guessed, busy, other) = (rig.issue().await, rig.issue().await, rig.issue().await);
+    let key = guessed.key().expose();
+    let wrong = wrong_secret(key, true);
+    for place in 0..1000_u32 {
+        let client = std::net::Ipv4Addr::from_bits(0x0a00_0000 | place).to_string();
+        let refused = rejection(rig.verify_from(&wrong, &client).await);
+        assert_eq!(refused, Rejection::WrongSecret);
+    }
+    // Nothing is proved yet: the owner's first check waits behind others', and is made.
+    rig.hasher.gate().close();
+    let verify = |key: &str| {
+        let (service, key) = (rig.service.clone(), key.to_owned());
+        tokio::spawn(async move {
+            let context = RequestContext::new().with_client("192.0.2.9".parse().unwrap());
+            service.verify(key.as_bytes(), &context).await.is_ok()
+        })
+    };
+    let busy = verify(busy.key().expose());
+    wait_for_hashes(&rig, 3 + 1000 + 1).await;
+    let (owner, neighbour) = (verify(key), verify(other.key().expose()));
+    let queued = || {
+        let stats = rig.service.hash_stats();
+        (stats.queued_trusted, stats.queued_doubtful)
+    };
+    while queued().0 + queued().1 < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(queued(), (1, 1));
+    rig.hasher.gate().open();
+    assert!(busy.await.unwrap() && owner.await.unwrap() && neighbour.await.unwrap());
+    // Proved once, the owner is not held up at all.
+    let hashes = rig.hasher.verifications();
+    assert!(rig.verify_from(key, "192.0.2.9").await.is_ok());
+    assert_eq!(rig.hasher.verifications(), hashes);
+}

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::Grant;
 use super::name::NameError;
 use super::role::{Role, RoleName};
+use crate::networks::Networks;
 
 /// The roles of a service, and the place where access is decided.
 ///
@@ -44,6 +46,11 @@ impl AccessPolicy {
     pub fn role(&self, name: &RoleName) -> Option<&Role> {
         let found = self.roles.binary_search_by(|role| role.name().cmp(name));
         found.ok().and_then(|at| self.roles.get(at))
+    }
+
+    /// Returns the networks of the role in a grant; a role the policy does not know has none, as it grants nothing.
+    pub(crate) fn networks_of(&self, grant: &Grant) -> Option<&Networks> {
+        grant.role().and_then(|name| self.role(name))?.networks()
     }
 
     /// Returns all roles, by name.

@@ -1,10 +1,11 @@
 //! A named set of grants, shared by every key that carries it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::name::{NameError, check_bytes, check_length, checked_name};
 use super::policy::PolicyError;
 use super::scope::Scope;
+use crate::networks::Networks;
 
 checked_name! {
     /// Names a role. Bytes compare exactly: `Broker` is not `broker`.
@@ -52,8 +53,9 @@ pub enum TenantReach {
 
 /// A named set of grants, resolved when a key is checked: changing a role changes every key of that role at once.
 ///
-/// As data: `{"name": "broker", "grants": ["send_email", "leads:*"], "reach": "bound"}`; `reach` may be left out and
-/// is then `bound`. Reading is strict, since a policy is written by the application and not found in a store.
+/// As data: `{"name": "broker", "grants": ["send_email", "leads:*"], "reach": "bound", "networks": ["10.0.0.0/8"]}`.
+/// `reach` may be left out and is then `bound`; without `networks` keys of the role may be used from anywhere, and with an
+/// empty list from nowhere. Reading is strict, since a policy is written by the application and not found in a store.
 ///
 /// ```
 /// use keyward::access::{Role, TenantReach};
@@ -73,6 +75,8 @@ pub struct Role {
     // INVARIANT: every one is well-formed.
     grants: Vec<Scope>,
     reach: TenantReach,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Networks>,
 }
 
 impl Role {
@@ -92,6 +96,7 @@ impl Role {
             name,
             grants,
             reach: TenantReach::Bound,
+            networks: None,
         })
     }
 
@@ -99,6 +104,24 @@ impl Role {
     #[must_use]
     pub fn with_reach(mut self, reach: TenantReach) -> Self {
         self.reach = reach;
+        self
+    }
+
+    /// Sets the networks from which keys of this role may be used, besides what each key's own list says: an address must
+    /// lie in both. An empty list allows nobody.
+    ///
+    /// ```
+    /// use keyward::access::Role;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let admin = Role::new("admin", ["manage_keys"])?.with_networks("10.0.0.0/8, fd00::/8".parse()?);
+    /// assert!(admin.networks().is_some_and(|office| office.contains("10.1.2.3".parse().unwrap())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_networks(mut self, networks: Networks) -> Self {
+        self.networks = Some(networks);
         self
     }
 
@@ -118,6 +141,12 @@ impl Role {
     #[must_use]
     pub fn reach(&self) -> TenantReach {
         self.reach
+    }
+
+    /// Returns the networks from which keys of this role may be used; `None` for anywhere.
+    #[must_use]
+    pub fn networks(&self) -> Option<&Networks> {
+        self.networks.as_ref()
     }
 }
 
@@ -144,13 +173,24 @@ struct RoleData {
     grants: Vec<String>,
     #[serde(default)]
     reach: TenantReach,
+    #[serde(default, deserialize_with = "stated")]
+    networks: Option<Networks>,
+}
+
+/// SECURITY: a `null` where a list is expected is a mistake, and not the wish to be reached from anywhere.
+fn stated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Networks>, D::Error> {
+    Networks::deserialize(deserializer).map(Some)
 }
 
 impl TryFrom<RoleData> for Role {
     type Error = PolicyError;
 
     fn try_from(data: RoleData) -> Result<Self, Self::Error> {
-        Ok(Self::new(&data.name, data.grants)?.with_reach(data.reach))
+        let role = Self::new(&data.name, data.grants)?.with_reach(data.reach);
+        Ok(Self {
+            networks: data.networks,
+            ..role
+        })
     }
 }
 
@@ -204,6 +244,22 @@ mod tests {
             r#"{"name":"broker","grants":[],"tenants":"all"}"#,
         ] {
             assert!(serde_json::from_str::<Role>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_networks_strictly_from_data() {
+        let json = r#"{"name":"broker","grants":[],"reach":"bound","networks":["10.0.0.0/8"]}"#;
+        let role: Role = serde_json::from_str(json).unwrap();
+        assert_eq!(role.networks(), Some(&"10.0.0.0/8".parse().unwrap()));
+        assert_eq!(serde_json::to_string(&role).unwrap(), json);
+
+        let nowhere: Role =
+            serde_json::from_str(r#"{"name":"broker","grants":[],"networks":[]}"#).unwrap();
+        assert_eq!(nowhere.networks(), Some(&"".parse().unwrap()));
+        for bad in ["null", r#""10.0.0.0/8""#, r#"["10.0.0.0/33"]"#, r#"[""]"#] {
+            let json = format!(r#"{{"name":"broker","grants":[],"networks":{bad}}}"#);
+            assert!(serde_json::from_str::<Role>(&json).is_err(), "{bad}");
         }
     }
 }

@@ -60,15 +60,15 @@ pub use self::json_lines::{
     ChainError, ChainFault, ChainReport, DEFAULT_RETENTION, JsonLinesBuilder, JsonLinesSink,
     LineHash, Purged, StartsAfter, SyncPolicy, TrailFiles, purge, trail_files, verify_chain,
 };
-pub(crate) use self::log::PLATFORM;
-pub use self::log::{
-    AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
-    TenantFilter,
-};
 #[cfg(feature = "audit-seal")]
 pub use self::json_lines::{
     Checkpoint, CheckpointFault, CheckpointSink, DEFAULT_SEAL_INTERVAL, SealCounters, SealError,
     SealKey, SealKeyError, SealReport, SealVerifier, Sealing, VerifierKey, checkpoints_file,
+};
+pub(crate) use self::log::PLATFORM;
+pub use self::log::{
+    AuditCursor, AuditExporter, AuditLog, AuditPage, AuditQuery, InvalidAuditCursor, LoggedEvent,
+    TenantFilter,
 };
 pub use self::memory::MemorySink;
 pub use self::observer::AuditObserver;

@@ -13,7 +13,9 @@ use tower_service::Service;
 use super::credential::{self, Presented};
 use super::exchange::{End, Exchange};
 use super::gate::Gate;
-use super::{Answer, CHALLENGE, Problem, TenantFrom, exposure, headers, swap_ready};
+use super::{
+    Answer, CHALLENGE, ClientCertError, Problem, TenantFrom, exposure, headers, swap_ready,
+};
 use crate::access::Requirement;
 use crate::rate_limit::RateHeaders;
 use crate::service::{KeyService, VerifyError};
@@ -257,6 +259,12 @@ impl Settings {
     }
 
     async fn verify(&self, exchange: &Exchange, presented: Presented) -> Result<(), Problem> {
+        if let Presented::InUrl(key) = &presented {
+            exposure::report(&self.service, key, "key_in_url", exchange.origin());
+        }
+        if let Some(fault) = exchange.origin().certificate_fault() {
+            return Err(refuse_certificate(exchange, fault).await);
+        }
         let credential = match presented {
             Presented::One(credential) => credential,
             Presented::Missing => {
@@ -266,8 +274,7 @@ impl Settings {
                 exchange.refuse_credential("ambiguous_credential").await;
                 return Err(self.refuse(exchange, "ambiguous_credential").await);
             }
-            Presented::InUrl(key) => {
-                exposure::report(&self.service, key, "key_in_url", exchange.origin());
+            Presented::InUrl(_) => {
                 return Err(self.refuse(exchange, "key_in_url").await);
             }
         };
@@ -339,6 +346,14 @@ impl Settings {
         }
         response
     }
+}
+
+/// Whoever sends a certificate that is not to be believed is not looked at any further.
+async fn refuse_certificate(exchange: &Exchange, fault: ClientCertError) -> Problem {
+    exchange.refuse_credential(fault.code()).await;
+    exchange.stand_of_address().await;
+    exchange.progress(|progress| progress.refused = Some(fault.code()));
+    Problem::client_cert_refused()
 }
 
 fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {

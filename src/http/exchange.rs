@@ -7,8 +7,9 @@ use ::http::header::{HeaderValue, USER_AGENT};
 use ::http::request::Parts;
 use ::http::{Extensions, HeaderMap, Method, StatusCode};
 
-use super::ClientAddress;
+use super::address::certificate_of;
 use super::route::RouteTemplate;
+use super::{ClientAddress, ClientCertError};
 use crate::audit::{AuditEvent, AuditKind, Outcome, Pending, Text};
 use crate::key::Thumbprint;
 use crate::rate_limit::RateDecision;
@@ -150,7 +151,7 @@ fn of_status(event: AuditEvent, status: StatusCode) -> AuditEvent {
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     address: ClientAddress,
-    certificate: Option<Thumbprint>,
+    certificate: Result<Option<Thumbprint>, ClientCertError>,
     request_id: Option<HeaderValue>,
     user_agent: Option<HeaderValue>,
 }
@@ -159,7 +160,7 @@ impl Origin {
     pub(super) fn of(parts: &Parts) -> Self {
         Self {
             address: ClientAddress::of(&parts.extensions),
-            certificate: parts.extensions.get().copied(),
+            certificate: certificate_of(&parts.extensions),
             request_id: visible(&parts.headers, "x-request-id")
                 .filter(|id| (1..=MAX_REQUEST_ID).contains(&id.len()))
                 .filter(|id| id.as_bytes().iter().all(u8::is_ascii_graphic)),
@@ -171,12 +172,17 @@ impl Origin {
         self.address.ip()
     }
 
+    /// Returns what is wrong with what the request says of its client's certificate.
+    pub(super) fn certificate_fault(&self) -> Option<ClientCertError> {
+        self.certificate.err()
+    }
+
     pub(super) fn context(&self) -> RequestContext<'_> {
         let mut context = RequestContext::new();
         if let Some(client) = self.client() {
             context = context.with_client(client);
         }
-        if let Some(certificate) = self.certificate {
+        if let Ok(Some(certificate)) = self.certificate {
             context = context.with_certificate(certificate);
         }
         if let Some(id) = self.request_id() {

@@ -69,14 +69,14 @@ fn first_key(text: &[u8], format: &KeyFormat) -> Option<Exposed> {
 ///
 /// The secret is not checked for this event: it names the key that the client says it is. The check comes after it, and a
 /// secret that is the right one marks its key as exposed, with a second event.
-pub(super) fn report(service: &KeyService, key: Exposed, place: &'static str, origin: &Origin) {
+pub(super) fn report(service: &KeyService, key: &Exposed, place: &'static str, origin: &Origin) {
     let now = service.clock().now();
     let event = AuditEvent::new(AuditKind::KeyExposed, now)
         .with_failure(place)
         .with_key_id(key.id.as_str())
         .with_detail("secret", "unchecked");
     service.recorder().enqueue(origin.write(event));
-    service.note_exposure(key.presented, place, origin.context().client());
+    service.note_exposure(key.presented.clone(), place, origin.context().client());
 }
 
 #[cfg(test)]

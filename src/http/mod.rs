@@ -2,7 +2,7 @@
 //!
 //! From the outside in:
 //!
-//! 1. [`ClientAddressLayer`]: who the client is, if there are proxies in front;
+//! 1. [`ClientAddressLayer`]: who the client is, and its certificate, if there are proxies in front;
 //! 2. [`RequireHttpsLayer`]: nothing over plain HTTP;
 //! 3. [`AuthenticateLayer`]: nothing without a valid key; limits; rate-limit fields; audit;
 //! 4. [`RequireLayer`], on single routes: what the key must be allowed to do.
@@ -14,6 +14,7 @@ mod address;
 mod authenticate;
 #[cfg(feature = "axum")]
 mod axum;
+mod certificate;
 mod credential;
 mod exchange;
 mod exposure;
@@ -35,6 +36,7 @@ pub use address::{
     ClientAddress, ClientAddressLayer, ClientAddressService, ConnectionInfo, ProxyTrust, Scheme,
 };
 pub use authenticate::{AuthenticateLayer, AuthenticateService};
+pub use certificate::ClientCertError;
 pub use https::{
     BrowserRedirect, DangerousHttps, Hsts, InvalidHost, RequireHttpsLayer, RequireHttpsService,
 };

@@ -2,10 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use subtle::ConstantTimeEq as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A fact about a key was not acceptable.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -99,70 +96,6 @@ fn is_deeper(value: &serde_json::Value, levels: usize) -> bool {
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::try_from(serde_json::Value::deserialize(deserializer)?)
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-/// SHA-256 of a client certificate in DER form (`x5t#S256`, RFC 8705 §3.1).
-#[derive(Clone, Copy, Eq)]
-pub struct Thumbprint([u8; 32]);
-
-impl Thumbprint {
-    /// Returns the thumbprint with those bytes.
-    #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Returns the bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl PartialEq for Thumbprint {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl fmt::Display for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Thumbprint({self})")
-    }
-}
-
-impl FromStr for Thumbprint {
-    type Err = FactError;
-
-    fn from_str(text: &str) -> Result<Self, FactError> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(text)
-            .map_err(|_| FactError::Thumbprint)?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| FactError::Thumbprint)
-    }
-}
-
-impl Serialize for Thumbprint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Thumbprint {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
             .map_err(serde::de::Error::custom)
     }
 }
@@ -279,43 +212,6 @@ mod tests {
             metadata.as_map()["a"].as_f64(),
             "122.416294033786585".parse().ok()
         );
-    }
-
-    #[test]
-    fn writes_a_thumbprint_as_43_characters() {
-        // RFC 8705, appendix A.
-        let text = "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0";
-        let thumbprint: Thumbprint = text.parse().unwrap();
-        assert_eq!(thumbprint.to_string(), text);
-        assert_eq!(format!("{thumbprint:?}"), format!("Thumbprint({text})"));
-        let json = serde_json::to_string(&thumbprint).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Thumbprint>(&json).unwrap(),
-            thumbprint
-        );
-        assert_eq!(Thumbprint::new([0; 32]).to_string(), "A".repeat(43));
-    }
-
-    #[test]
-    fn refuses_other_texts_as_thumbprints() {
-        for text in [
-            String::new(),
-            "A".repeat(42),
-            "A".repeat(44),
-            format!("{}=", "A".repeat(43)),
-            format!("{}B", "A".repeat(42)),
-            format!("{}+", "A".repeat(42)),
-            // The example of section 3.1 has bits behind the last byte; its bytes have another text, which is read.
-            "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2".into(),
-            format!("{} ", "A".repeat(42)),
-            "00".repeat(32),
-        ] {
-            assert_eq!(
-                text.parse::<Thumbprint>(),
-                Err(FactError::Thumbprint),
-                "{text}"
-            );
-        }
     }
 
     #[test]

@@ -13,7 +13,6 @@ mod format;
 mod generate;
 mod hint;
 mod id;
-mod networks;
 mod owner;
 mod parse;
 mod prefix;
@@ -23,6 +22,9 @@ mod state;
 mod style;
 mod tag;
 mod text;
+mod thumbprint;
+
+pub use crate::networks::{NetworkError, Networks};
 
 pub use credential::{Credential, CredentialEnd, Generation};
 pub use environment::Environment;
@@ -30,12 +32,11 @@ pub use error::{
     EnvironmentError, GenerateError, HintTailError, KeyFormatError, KeyIdError, KeyParseError,
     OwnerIdError, PrefixError, TagKeyError,
 };
-pub use facts::{ActorRef, FactError, Metadata, Thumbprint};
+pub use facts::{ActorRef, FactError, Metadata};
 pub use format::{KeyFormat, KeyFormatBuilder};
 pub use generate::GeneratedKey;
 pub use hint::HintTail;
 pub use id::KeyId;
-pub use networks::{NetworkError, Networks};
 pub use owner::OwnerId;
 pub use parse::ParsedKey;
 pub use prefix::Prefix;
@@ -44,3 +45,4 @@ pub use secret::{PresentedSecret, SecretKey};
 pub use state::{KeyStatus, Revision, TierOverride};
 pub use style::KeyStyle;
 pub use tag::{TagKey, TagPolicy, TagRing, TagStatus};
+pub use thumbprint::Thumbprint;

@@ -56,6 +56,22 @@ impl<'a> Reach<'a> {
     }
 }
 
+impl Reach<'_> {
+    /// Whether wherever this key may be used from, the actor's may be.
+    ///
+    /// What is written on the actor must be written on the child, since the child's role may get other networks. What the
+    /// actor's role says is met by the child's role as well: both are the policy's.
+    fn is_inside_networks_of(&self, own: &KeyRecord, policy: &AccessPolicy) -> bool {
+        let of_child = policy.networks_of(self.subject.grant());
+        let lies_in = |wide: &Networks| self.networks.is_some_and(|child| wide.encloses(child));
+        let role_lies_in = |wide: &Networks| of_child.is_some_and(|child| wide.encloses(child));
+        own.networks.as_ref().is_none_or(lies_in)
+            && policy
+                .networks_of(&own.grant)
+                .is_none_or(|wide| lies_in(wide) || role_lies_in(wide))
+    }
+}
+
 /// Which records an actor may know of.
 pub(super) enum View<'a> {
     Everything,
@@ -264,10 +280,8 @@ impl Actor {
             (Some(own), Some(child)) if child > own => return exceeds("expiry"),
             _ => {}
         }
-        match (&own.networks, child.networks) {
-            (Some(_), None) => return exceeds("networks"),
-            (Some(own), Some(child)) if !own.encloses(child) => return exceeds("networks"),
-            _ => {}
+        if !child.is_inside_networks_of(own, policy) {
+            return exceeds("networks");
         }
         if own.environment != child.environment {
             return exceeds("environment");

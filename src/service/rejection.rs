@@ -33,6 +33,8 @@ pub enum Rejection {
     OwnerInactive,
     /// The client's address is unknown or outside the key's networks.
     NetworkRefused,
+    /// The client's address is unknown or outside the networks of the key's role.
+    RoleNetworkRefused,
     /// The key is bound to a client certificate and none was given.
     CertificateMissing,
     /// The key is bound to another client certificate.
@@ -72,6 +74,7 @@ impl Rejection {
             Self::UnusableDigest => "unusable_digest",
             Self::OwnerInactive => "owner_inactive",
             Self::NetworkRefused => "network_refused",
+            Self::RoleNetworkRefused => "role_network_refused",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateMismatch => "certificate_mismatch",
             Self::Throttled { .. } => "throttled",
@@ -82,7 +85,7 @@ impl Rejection {
     #[must_use]
     pub const fn face(&self) -> Face {
         match self {
-            Self::NetworkRefused => Face::Forbidden,
+            Self::NetworkRefused | Self::RoleNetworkRefused => Face::Forbidden,
             Self::Throttled { retry_after } => Face::TooManyAttempts(*retry_after),
             Self::Malformed(_)
             | Self::UnknownKey

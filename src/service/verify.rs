@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use super::fresh::{FreshRecord, Live};
 use super::prove::Proof;
 use super::{KeyService, Rejection, RequestContext, VerifiedKey, VerifyError};
-use crate::key::{CredentialEnd, Generation, KeyId, KeyRecord, ParsedKey};
+use crate::key::{CredentialEnd, Generation, KeyId, KeyRecord, Networks, ParsedKey};
 use crate::time::Timestamp;
 
 /// How often a secret is proved again because its digest changed under it. An upgrade in the background does that
@@ -50,7 +50,8 @@ impl KeyService {
     ///
     /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
     /// read from the store in this call; the cheap part of the secret; the key's state; the proof, or the slow hash and
-    /// a second read of the record; then what the key is bound to (environment, owner, networks, certificate).
+    /// a second read of the record; then what the key is bound to (environment, owner, its networks and its role's,
+    /// certificate).
     ///
     /// A warmed verification costs one store read and one short MAC. The first one of a key in this process costs a
     /// slow hash on the hash pool (about 0.3 s with bcrypt-12).
@@ -271,19 +272,30 @@ impl KeyService {
                 return Err(Refused::of(Rejection::OwnerInactive, record));
             }
         }
-        if let Some(networks) = &record.networks
-            && !context
-                .client()
-                .is_some_and(|client| networks.contains(client))
-        {
-            return Err(Refused::of(Rejection::NetworkRefused, record));
-        }
+        self.check_networks(record, context.client())?;
         match (&record.certificate, context.certificate()) {
             (None, _) => Ok(()),
             (Some(bound), Some(shown)) if bound == shown => Ok(()),
             (Some(_), Some(_)) => Err(Refused::of(Rejection::CertificateMismatch, record)),
             (Some(_), None) => Err(Refused::of(Rejection::CertificateMissing, record)),
         }
+    }
+
+    /// The key's own list and its role's must both hold the client; the role's is the policy's of this moment.
+    fn check_networks(
+        &self,
+        record: &Arc<KeyRecord>,
+        client: Option<IpAddr>,
+    ) -> Result<(), Refused> {
+        let refuses = |networks: &Networks| !client.is_some_and(|client| networks.contains(client));
+        if record.networks.as_ref().is_some_and(refuses) {
+            return Err(Refused::of(Rejection::NetworkRefused, record));
+        }
+        let of_role = self.inner.policy.networks_of(&record.grant);
+        if of_role.is_some_and(refuses) {
+            return Err(Refused::of(Rejection::RoleNetworkRefused, record));
+        }
+        Ok(())
     }
 
     /// Ends the previous secret when the new one is used for the first time and the rotation asked for that.

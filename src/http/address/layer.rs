@@ -5,10 +5,16 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{ConnectionInfo, ProxyTrust, Scheme};
+use crate::http::certificate;
+use crate::key::Thumbprint;
 
-/// Finds out who made each request and puts a [`ClientAddress`](super::ClientAddress) into its extensions. Outermost of the layers.
+/// Finds out who made each request and puts a [`ClientAddress`](super::ClientAddress) into its extensions, and the
+/// [`Thumbprint`] of the client's certificate, if it has shown one. Outermost of the layers.
 ///
 /// Without this layer the other layers take the connection's other end for the client.
+///
+/// The fields `Client-Cert` and `Client-Cert-Chain` are removed from every request. What becomes of one that was not to be
+/// sent, [`ProxyTrust::with_client_cert`] says.
 ///
 /// ```
 /// use keyward::http::{ClientAddressLayer, ProxyTrust};
@@ -44,9 +50,25 @@ impl ClientAddressLayer {
     fn connection<B>(&self, request: &Request<B>) -> Option<ConnectionInfo> {
         let found = ConnectionInfo::of(request.extensions())?;
         if self.encrypted {
-            return Some(ConnectionInfo::new(found.peer(), Scheme::Https));
+            return Some(found.encrypted());
         }
         Some(found)
+    }
+
+    /// Leaves the client's thumbprint among the extensions, or why there can be none.
+    fn note_certificate<B>(&self, connection: Option<ConnectionInfo>, request: &mut Request<B>) {
+        let found = self.trust.certificate(connection, request.headers());
+        certificate::remove(request.headers_mut());
+        let extensions = request.extensions_mut();
+        // SECURITY: who lets the proxies tell the certificates must not get another one from elsewhere, such as the proxy's.
+        if found.is_err() || self.trust.tells_certificates(connection) {
+            extensions.remove::<Thumbprint>();
+        }
+        match found {
+            Ok(Some(certificate)) => drop(extensions.insert(certificate)),
+            Ok(None) => {}
+            Err(error) => drop(extensions.insert(error)),
+        }
     }
 }
 
@@ -83,7 +105,10 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for ClientAddressService<S> 
         if self.layer.encrypted && connection.is_none() {
             client.scheme = Scheme::Https;
         }
-        request.extensions_mut().insert(client);
+        // The layer may stand twice around a route: the outer one has taken the fields, and has said what they mean.
+        if request.extensions_mut().insert(client).is_none() {
+            self.layer.note_certificate(connection, &mut request);
+        }
         self.inner.call(request)
     }
 }

@@ -8,6 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use ::http::Extensions;
 
+use super::ClientCertError;
+use crate::key::Thumbprint;
+
 pub use layer::{ClientAddressLayer, ClientAddressService};
 pub use trust::ProxyTrust;
 
@@ -34,17 +37,51 @@ pub enum Scheme {
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(ConnectionInfo::new("192.0.2.7:50123".parse().unwrap(), Scheme::Https));
 /// ```
+///
+/// A server that asks clients for certificates puts the one of this connection in, taken from the connection each time:
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use keyward::http::{ConnectionInfo, Scheme};
+/// use keyward::key::Thumbprint;
+///
+/// fn accepted(peer: SocketAddr, tls: &rustls::ServerConnection) -> ConnectionInfo {
+///     let info = ConnectionInfo::new(peer, Scheme::Https);
+///     match tls.peer_certificates().and_then(<[_]>::first) {
+///         Some(certificate) => info.with_certificate(Thumbprint::of_certificate(certificate)),
+///         None => info,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ConnectionInfo {
     peer: SocketAddr,
     scheme: Scheme,
+    certificate: Option<Thumbprint>,
 }
 
 impl ConnectionInfo {
-    /// Returns a connection with that other end.
+    /// Returns a connection with that other end, which has shown no certificate.
     #[must_use]
     pub const fn new(peer: SocketAddr, scheme: Scheme) -> Self {
-        Self { peer, scheme }
+        Self {
+            peer,
+            scheme,
+            certificate: None,
+        }
+    }
+
+    /// Sets the certificate that the other end has shown, and that TLS has accepted.
+    ///
+    /// # Security
+    ///
+    /// It must be the certificate of *this* handshake. A server that resumes sessions gets the one of the session's first
+    /// connection instead, unchecked since: see "Client certificates" in `docs/http.md`.
+    #[must_use]
+    pub const fn with_certificate(mut self, certificate: Thumbprint) -> Self {
+        self.certificate = Some(certificate);
+        self
     }
 
     /// Returns the other end.
@@ -57,6 +94,19 @@ impl ConnectionInfo {
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// Returns the certificate of the other end: the client's, or a proxy's.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<Thumbprint> {
+        self.certificate
+    }
+
+    const fn encrypted(self) -> Self {
+        Self {
+            scheme: Scheme::Https,
+            ..self
+        }
     }
 
     /// Reads it from a request's extensions.
@@ -123,4 +173,18 @@ impl ClientAddress {
         let resolved = extensions.get::<Self>().copied();
         resolved.unwrap_or_else(|| Self::direct(ConnectionInfo::of(extensions)))
     }
+}
+
+/// Returns the client's certificate: what the layer found out, or what the connection says if there was no layer.
+pub(super) fn certificate_of(
+    extensions: &Extensions,
+) -> Result<Option<Thumbprint>, ClientCertError> {
+    if let Some(error) = extensions.get::<ClientCertError>() {
+        return Err(*error);
+    }
+    let stated = extensions.get::<Thumbprint>().copied();
+    if extensions.get::<ClientAddress>().is_some() {
+        return Ok(stated);
+    }
+    Ok(stated.or_else(|| ConnectionInfo::of(extensions)?.certificate))
 }

@@ -4,7 +4,8 @@ use ::http::HeaderMap;
 
 use super::forwarded::{self, Hop};
 use super::{ClientAddress, ConnectionInfo, Scheme};
-use crate::key::Networks;
+use crate::http::certificate::{self, ClientCertError};
+use crate::key::{Networks, Thumbprint};
 
 /// The most proxies one behind the other. A request with a longer chain counts as one of the last proxy looked at.
 const MAX_HOPS: usize = 32;
@@ -37,6 +38,14 @@ const MAX_HOPS: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct ProxyTrust {
     proxies: Option<(Dialect, Networks)>,
+    client_cert: ClientCert,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum ClientCert {
+    #[default]
+    Ignored,
+    Believed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +58,10 @@ impl ProxyTrust {
     /// Believes nobody: the client is the connection's other end.
     #[must_use]
     pub const fn none() -> Self {
-        Self { proxies: None }
+        Self {
+            proxies: None,
+            client_cert: ClientCert::Ignored,
+        }
     }
 
     /// Believes `X-Forwarded-For` and `X-Forwarded-Proto` from proxies in these networks.
@@ -57,6 +69,7 @@ impl ProxyTrust {
     pub const fn x_forwarded(proxies: Networks) -> Self {
         Self {
             proxies: Some((Dialect::XForwarded, proxies)),
+            client_cert: ClientCert::Ignored,
         }
     }
 
@@ -65,7 +78,74 @@ impl ProxyTrust {
     pub const fn forwarded(proxies: Networks) -> Self {
         Self {
             proxies: Some((Dialect::Forwarded, proxies)),
+            client_cert: ClientCert::Ignored,
         }
+    }
+
+    /// Believes `Client-Cert` (RFC 9440) from the same proxies: the certificate that the client has shown to the proxy.
+    ///
+    /// | who sends it | result |
+    /// |---|---|
+    /// | a trusted proxy, one certificate | the client's certificate |
+    /// | a trusted proxy, without the field | the client has shown none; the proxy's own certificate is not the client's |
+    /// | a trusted proxy, twice, too long, or no certificate | 400, written down as `client_cert_malformed` |
+    /// | anybody else | 400, written down as `client_cert_untrusted` |
+    ///
+    /// # Security
+    ///
+    /// A certificate is public: whoever can make a proxy pass this field on has every certificate's thumbprint. Every
+    /// proxy that is named must set the field or remove it, on every request. So it is believed only where asked for.
+    ///
+    /// ```
+    /// use keyward::http::{ClientCertError, ConnectionInfo, ProxyTrust, Scheme};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let trust = ProxyTrust::x_forwarded("10.0.0.0/8".parse()?).with_client_cert();
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("client-cert", ":MAA=:".parse()?);
+    ///
+    /// let proxy = ConnectionInfo::new("10.0.0.5:40000".parse()?, Scheme::Http);
+    /// assert!(trust.certificate(Some(proxy), &headers)?.is_some());
+    /// let stranger = ConnectionInfo::new("192.0.2.7:40000".parse()?, Scheme::Https);
+    /// assert_eq!(trust.certificate(Some(stranger), &headers), Err(ClientCertError::Untrusted));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn with_client_cert(mut self) -> Self {
+        self.client_cert = ClientCert::Believed;
+        self
+    }
+
+    /// Returns the certificate of the client whose request arrived on that connection with those headers.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientCertError`] for a field that was not to be sent or cannot be read. The request is to be refused: taking it
+    /// for one without a certificate would hide an attack or a broken proxy.
+    pub fn certificate(
+        &self,
+        connection: Option<ConnectionInfo>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Thumbprint>, ClientCertError> {
+        match (self.client_cert, self.is_proxy(connection)) {
+            (ClientCert::Believed, true) => certificate::told(headers),
+            (ClientCert::Ignored, true) => Ok(None),
+            (ClientCert::Believed, false) if certificate::is_told(headers) => {
+                Err(ClientCertError::Untrusted)
+            }
+            (_, false) => Ok(connection.and_then(|it| it.certificate())),
+        }
+    }
+
+    /// Whether the other end is a proxy that tells what certificate its client has.
+    pub(super) fn tells_certificates(&self, connection: Option<ConnectionInfo>) -> bool {
+        self.client_cert == ClientCert::Believed && self.is_proxy(connection)
+    }
+
+    fn is_proxy(&self, connection: Option<ConnectionInfo>) -> bool {
+        let proxies = self.proxies.as_ref().zip(connection);
+        proxies.is_some_and(|((_, proxies), it)| proxies.contains(it.peer().ip()))
     }
 
     /// Returns who made a request that arrived on that connection with those headers.

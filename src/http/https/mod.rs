@@ -174,7 +174,7 @@ impl Settings {
         let origin = Origin::of(parts);
         let redirect = self.redirect.as_ref().filter(|_| exposed.is_empty());
         for key in exposed {
-            exposure::report(&self.service, key, "plain_http", &origin);
+            exposure::report(&self.service, &key, "plain_http", &origin);
         }
         redirect
             .and_then(|redirect| redirect.answer(parts))

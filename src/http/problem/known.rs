@@ -27,6 +27,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request").with_detail(detail)
     }
 
+    /// 400: the request says something of a client certificate that is not to be believed.
+    pub fn client_cert_refused() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "client_cert_refused")
+            .with_detail("the field Client-Cert was not accepted")
+    }
+
     /// 401: there is no valid key. The same for every reason, so that nobody learns which.
     pub fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{AddrParseError, IpNet, Ipv4Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The networks from which a key may be used.
@@ -94,11 +94,20 @@ impl Networks {
 }
 
 fn one(position: usize, entry: &str) -> Result<IpNet, NetworkError> {
-    let malformed = |_| NetworkError::Malformed { position };
-    match entry.parse::<IpAddr>() {
-        Ok(address) => Ok(IpNet::from(address)),
-        Err(_) => entry.parse::<IpNet>().map_err(|_| ()).map_err(malformed),
+    let malformed = |_: AddrParseError| NetworkError::Malformed { position };
+    if let Ok(address) = entry.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
     }
+    if has_padded_length(entry) {
+        return Err(NetworkError::Malformed { position });
+    }
+    entry.parse().map_err(malformed)
+}
+
+/// `10.0.0.0/08`: the addresses take no leading zeros either.
+fn has_padded_length(entry: &str) -> bool {
+    let length = entry.split_once('/').map(|(_, length)| length);
+    length.is_some_and(|length| length.len() > 1 && length.starts_with('0'))
 }
 
 /// A network of v4-mapped v6 addresses is the v4 network; host bits are cleared.
