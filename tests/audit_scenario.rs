@@ -7,6 +7,7 @@
     feature = "testing"
 ))]
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
@@ -14,13 +15,14 @@
 mod http_support;
 mod servers;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get as route, post};
 use http_support::{Call, Held, Reply, World, get, get_with};
+use keyward::alert::Alerts;
 use keyward::audit::{
     AuditEvent, AuditQuery, AuditSink, Detail, JsonLinesSink, MemorySink, Outcome,
     PostgresAuditSink, SqliteAuditSink, trail_files, verify_chain,
@@ -29,7 +31,7 @@ use keyward::hash::DigestText;
 use keyward::http::{
     AuthenticateLayer, ClientAddressLayer, ProxyTrust, RequireHttpsLayer, RequireLayer,
 };
-use keyward::service::{Actor, Field, ImportKey, IssueKey, Rotation, UpdateKey};
+use keyward::service::{Actor, Field, ImportKey, IssueKey, LeakedTokens, Rotation, UpdateKey};
 use keyward::store::{AuditedStore, PostgresStore, SqliteStore, sqlx};
 
 /// One line an event: kind, outcome, reason, actor, key, then what else it holds.
@@ -46,12 +48,14 @@ struct Scene {
 
 impl Scene {
     fn new(sink: impl AuditSink) -> Self {
-        Self::of(World::with(|builder| builder.audit(sink)))
+        Self::of(World::with(|builder| {
+            builder.audit(sink).observer(alerts())
+        }))
     }
 
     /// Over a store that keeps the trail itself.
     fn audited(store: impl AuditedStore) -> Self {
-        Self::of(World::audited(store))
+        Self::of(World::audited(store, |builder| builder.observer(alerts())))
     }
 
     fn of(world: World) -> Self {
@@ -93,9 +97,29 @@ impl Scene {
         reply
     }
 
+    /// The secret of a key that was seen in a URL is proved beside the request.
+    async fn until_exposed(&self, key: &Held) {
+        let world = &self.world;
+        while world
+            .service
+            .get(&world.admin, &key.id)
+            .await
+            .unwrap()
+            .exposed_at
+            .is_none()
+        {
+            tokio::task::yield_now().await;
+        }
+        world.service.recorder().flush().await.unwrap();
+    }
+
     fn email(&self, key: &Held) -> Call {
         get_with("/v1/emails", key).method("POST")
     }
+}
+
+fn alerts() -> Alerts {
+    Alerts::builder().standard_rules().start().unwrap()
 }
 
 /// The script.
@@ -104,6 +128,7 @@ async fn play(scene: &mut Scene) {
     life_cycle(scene).await;
     import(scene).await;
     delegation(scene).await;
+    leak(scene).await;
 }
 
 /// What a key meets on its way to a handler.
@@ -144,6 +169,7 @@ async fn requests(scene: &mut Scene) {
     );
     let in_url = format!("/v1/mail/7?key={}", mailer.text);
     assert_eq!(scene.send(get(&in_url)).await.status, 401);
+    scene.until_exposed(&mailer).await;
     let in_clear = scene.answer(scene.email(&mailer).from("192.0.2.7")).await;
     assert_eq!(in_clear.status, 403);
     for _ in 0..2 {
@@ -260,6 +286,27 @@ async fn delegation(scene: &mut Scene) {
     service.recorder().flush().await.unwrap();
 }
 
+/// A key that a scanner found, and one of nobody's.
+async fn leak(scene: &mut Scene) {
+    let leaked = scene.key("leaked", |request| request).await;
+    let service = scene.world.service.clone();
+    let stranger = service
+        .format()
+        .generate(&keyward::random::OsRandom::new())
+        .unwrap();
+    let found = [
+        leaked.text.as_str(),
+        stranger.plaintext().expose(),
+        "nonsense",
+    ];
+    let scanner = Actor::system("scanner").unwrap();
+    let _ = service
+        .report_leaked(&scanner, LeakedTokens::new(found).unwrap())
+        .await
+        .unwrap();
+    service.recorder().flush().await.unwrap();
+}
+
 /// One event as a line, keys by their names in the script.
 fn rendered(event: &AuditEvent, names: &HashMap<String, &'static str>) -> String {
     let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
@@ -322,15 +369,17 @@ fn assert_counted(events: &[AuditEvent]) {
     assert_eq!(sequences, counted, "a gap, or an event twice");
 }
 
+fn expected() -> Vec<String> {
+    let lines = EXPECTED.lines().filter(|line| !line.starts_with('#'));
+    lines.map(ToOwned::to_owned).collect()
+}
+
 fn assert_as_expected(events: &[AuditEvent], scene: &Scene) {
     let lines: Vec<_> = events
         .iter()
         .map(|event| rendered(event, &scene.names))
         .collect();
-    let expected: Vec<_> = EXPECTED
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
+    let expected = expected();
     for (number, pair) in lines.iter().zip(&expected).enumerate() {
         assert_eq!(
             pair.0,
@@ -407,9 +456,10 @@ async fn in_a_table_of_postgres() {
     assert_expected(&events, &scene);
 }
 
-/// The service reads its own trail: operations and requests by their positions, each kind counted for itself.
+/// The service reads its own trail. A change stands there with its commit and all else a moment later: the order within each
+/// of the two is that of the script, and every event stands there once.
 async fn assert_kept_with_the_changes(scene: &Scene) {
-    let query = AuditQuery::new().with_limit(1000);
+    let query = AuditQuery::new().with_page_size(1000);
     let page = scene
         .world
         .service
@@ -417,18 +467,32 @@ async fn assert_kept_with_the_changes(scene: &Scene) {
         .await
         .unwrap();
     let events: Vec<_> = page
-        .entries
+        .events
         .iter()
         .map(|entry| entry.event.clone())
         .collect();
-    // A failure is told by the recorder, what succeeded by the change.
-    let is_change = |event: &&AuditEvent| event.kind().is_life_cycle();
-    let (changes, others): (Vec<&AuditEvent>, Vec<&AuditEvent>) =
-        events.iter().partition(is_change);
-    for part in [changes, others] {
-        assert_counted(&part.into_iter().cloned().collect::<Vec<_>>());
+    // Changes and all else count for themselves: two of each number, then one, and never a gap.
+    let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
+    for sequence in events.iter().filter_map(AuditEvent::sequence) {
+        *counts.entry(sequence).or_default() += 1;
     }
-    assert_as_expected(&events, scene);
+    assert!(counts.keys().copied().eq(1..=counts.len() as u64), "a gap");
+    let counts: Vec<_> = counts.into_values().collect();
+    assert!(
+        counts.is_sorted_by(|a, b| a >= b) && counts[0] == 2,
+        "{counts:?}"
+    );
+    let is_change = |line: &&String| line.starts_with("key_") && line.contains(" success ");
+    let lines = events.iter().map(|event| rendered(event, &scene.names));
+    let (mut lines, mut expected): (Vec<_>, Vec<_>) = (lines.collect(), expected());
+    let changes: Vec<_> = lines.iter().filter(is_change).collect();
+    assert_eq!(
+        changes,
+        expected.iter().filter(is_change).collect::<Vec<_>>()
+    );
+    lines.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
 }
 
 #[tokio::test]

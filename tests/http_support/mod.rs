@@ -119,9 +119,12 @@ impl World {
     }
 
     /// Over a store that keeps the trail itself; the world's own store and sink are not used.
-    pub fn audited(store: impl AuditedStore) -> Self {
+    pub fn audited(
+        store: impl AuditedStore,
+        change: impl FnOnce(KeyServiceBuilder) -> KeyServiceBuilder,
+    ) -> Self {
         let builder = KeyService::builder_audited(store);
-        Self::of(builder, |it| it, Store::default(), MemorySink::unbounded())
+        Self::of(builder, change, Store::default(), MemorySink::unbounded())
     }
 
     fn of(
