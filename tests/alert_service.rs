@@ -18,7 +18,7 @@ use common::{Rig, admin, request, request_with, rig, scopes, wrong_secret};
 use keyward::access::Grant;
 use keyward::alert::Alerts;
 use keyward::audit::{AuditEvent, AuditKind, AuditObserver};
-use keyward::service::{IssuedKey, Rejection, RequestContext, Rotation, UpdateKey};
+use keyward::service::{Actor, IssuedKey, Rejection, RequestContext, Rotation, UpdateKey};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,8 +149,12 @@ async fn an_update_tells_a_permission_that_was_gained_from_one_that_was_kept() {
         UpdateKey::new().with_name("other".to_owned()),
         grant("send_email"),
     ];
+    let operator = Actor::system("operator").unwrap();
     for update in updates {
-        rig.service.update(&admin(), &id, update).await.unwrap();
+        let update = update.with_justification(keyward::service::Field::Set(
+            "as the test wants it".to_owned(),
+        ));
+        rig.service.update(&operator, &id, update).await.unwrap();
     }
     let details = details_of(&rig, AuditKind::KeyUpdated, "manages_keys").await;
     let expected = [None, Some("gained"), Some("kept"), None];

@@ -141,11 +141,7 @@ async fn hoard(world: &World) -> Done {
 }
 
 async fn promote(world: &World) -> Done {
-    drop(
-        world
-            .issue("acme", "boss", Grant::Role("admin".parse()?))
-            .await?,
-    );
+    drop(world.promote("acme", "boss").await?);
     Ok(())
 }
 

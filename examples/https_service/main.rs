@@ -120,6 +120,7 @@ fn wanted_keys(bound: Thumbprint) -> Result<[IssueKey; 5], Box<dyn Error>> {
         request("bound", &send).with_certificate(bound),
         request("trial", &send).with_tier("trial"),
         request("batch", &Grant::Role("batch".parse()?)),
-        request("admin", &Grant::Role("admin".parse()?)),
+        request("admin", &Grant::Role("admin".parse()?))
+            .with_justification("binds keys to certificates"),
     ])
 }

@@ -146,7 +146,12 @@ impl Simulation {
         let export = issue("acme", "nightly export", scopes()?, "pro", None).await?;
         let dashboard = issue("acme", "dashboard", scopes()?, "enterprise", Some(160)).await?;
         let operator = Grant::Role("operator".parse()?);
-        drop(issue("ops", "break glass", operator, "starter", None).await?);
+        let operator = IssueKey::new("ops".parse()?, "break glass", operator)
+            .with_tier("starter")
+            .with_justification("for the night when nothing else works");
+        // A person would need a second factor for a key that manages others.
+        let console = Actor::system("console")?;
+        drop(self.service.issue(&console, operator).await?);
         let pilot = issue("globex", "pilot of last spring", scopes()?, "starter", None).await?;
         let tried = pilot.key().expose().as_bytes();
         drop(self.service.verify(tried, &RequestContext::new()).await?);
