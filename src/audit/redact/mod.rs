@@ -5,6 +5,8 @@ mod scan;
 mod symbol;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod work;
 mod writer;
 
 use std::borrow::Cow;

@@ -159,8 +159,12 @@ impl Iterator for Scan<'_, '_> {
         while self.done < self.text.len() {
             let (text, finder, done) = (self.text, self.finder, self.done);
             let rest = || text.get(done..).unwrap_or_default();
-            let plain = self.plain.from(done, || finder.needle.find(rest()));
-            let percent = self.percent.from(done, || memchr(b'%', rest()));
+            let plain = self
+                .plain
+                .from(done, || searched(rest(), finder.needle.find(rest())));
+            let percent = self
+                .percent
+                .from(done, || searched(rest(), memchr(b'%', rest())));
             let found = match (plain, percent) {
                 (Some(plain), Some(percent)) if percent < plain => self.judge_percent(percent),
                 (Some(plain), _) => self.judge_plain(plain),
@@ -174,4 +178,13 @@ impl Iterator for Scan<'_, '_> {
         }
         None
     }
+}
+
+/// Lets a test count how much was searched.
+#[inline]
+#[cfg_attr(not(test), expect(unused_variables, reason = "counted in tests only"))]
+fn searched(text: &[u8], found: Option<usize>) -> Option<usize> {
+    #[cfg(test)]
+    super::work::count(found.unwrap_or(text.len()));
+    found
 }

@@ -48,6 +48,8 @@ impl<'t> Reader<'t> {
     /// Reads the character that begins here. What is no valid escape stands for itself.
     #[inline]
     pub(super) fn symbol(&mut self, at: usize) -> Option<Symbol> {
+        #[cfg(test)]
+        super::work::count(1);
         match self.text.get(at) {
             // Nearly all are plain, and this much is worth inlining.
             Some(&byte) if byte != b'%' => Some(Symbol { byte, end: at + 1 }),
@@ -68,6 +70,8 @@ impl<'t> Reader<'t> {
     }
 
     fn decode(&mut self, at: usize, layers: usize) -> Option<Symbol> {
+        #[cfg(test)]
+        super::work::count(1);
         let Some(&byte) = self.text.get(at) else {
             self.starved |= self.end == End::Open;
             return None;
