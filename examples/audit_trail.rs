@@ -31,7 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("the copy {what}: {}", verdict(&copy)?);
     }
 
-    println!("\nthe revocation as OCSF:\n{}", revocations(&path)?);
+    println!("\nthe revocation as OCSF:");
+    println!("{}", revocations(&path)?);
 
     // Who can write the file can do better than that. The checkpoint was published while the trail was written, and
     // whoever verifies it has the public key.

@@ -26,6 +26,7 @@ fn runs_the_script_that_tries_it() {
     assert_eq!(
         told.lines().collect::<Vec<_>>(),
         [
+            "# 000 stands for an answer that TLS did not let through",
             "# in clear",
             "an API call: 403, hsts 0",
             "an API call that takes html: 403, hsts 0",

@@ -441,6 +441,25 @@ async fn writes_down_how_each_request_ended() {
 }
 
 #[tokio::test]
+async fn takes_whatever_a_client_calls_itself() {
+    let world = World::new();
+    let app = app(&world);
+    let long = "ä".repeat(200);
+    for agent in ["café/1".as_bytes(), b"a\xff\xfe", long.as_bytes()] {
+        get("/send").bytes("user-agent", agent).send(&app).await;
+    }
+    let twice = get("/send").header("user-agent", "one");
+    twice.header("user-agent", "two").send(&app).await;
+    let events = world.events_of(AuditKind::RequestCompleted).await;
+    let agents: Vec<_> = events
+        .iter()
+        .map(|event| event.user_agent().unwrap())
+        .collect();
+    let cut = "ä".repeat(128);
+    assert_eq!(agents, ["café/1", "a\u{fffd}\u{fffd}", &cut, "one"]);
+}
+
+#[tokio::test]
 async fn takes_no_request_id_that_is_long_or_odd() {
     let world = World::new();
     let key = world.key().await;

@@ -392,6 +392,16 @@ async fn a_dead_trail_does_not_keep_a_leaked_key_alive() {
     assert_eq!(rig.rejected(&text(&issued)).await, Rejection::Revoked);
 }
 
+#[tokio::test]
+async fn a_key_that_was_found_twice_is_named_once() {
+    let rig = rig();
+    let issued = rig.issue().await;
+    let found = text(&issued);
+    let findings = report_as(&rig, &admin(), &[&found, &found]).await;
+    let revoked: Vec<_> = findings.revoked().collect();
+    assert_eq!(revoked, [issued.record().id]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_trail_that_hangs_does_not_either() {
     let rig = rig();

@@ -1,4 +1,4 @@
-//! A simulated week of a small service, in which each alert is raised.
+//! A simulated week of a small service, in which each alert is raised that needs no weeks of learning.
 //!
 //! ```sh
 //! cargo run --release --example alerts --features axum,testing,time-zones
@@ -31,7 +31,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Prints what was raised: kind, how many alerts, how often the rule was met besides, and when first.
+/// Prints what was raised: kind, how many alerts, and when first.
 fn table(alerts: &[Alert]) {
     let mut rows: BTreeMap<&str, (u32, Timestamp)> = BTreeMap::new();
     for alert in alerts {

@@ -48,6 +48,7 @@ ask() {
 as() { echo "X-API-Key: $1"; }
 cert() { echo "$folder/$1.pem"; }
 
+echo "# 000 stands for an answer that TLS did not let through"
 echo "# in clear"
 ask "an API call" "$HTTP/v1/me" -H "$(as "$PLAIN")"
 ask "an API call that takes html" "$HTTP/v1/me" -H 'Accept: text/html'

@@ -1,5 +1,6 @@
 //! One request on its way through the layers.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -153,6 +154,7 @@ pub(super) struct Origin {
     address: ClientAddress,
     certificate: Result<Option<Thumbprint>, ClientCertError>,
     request_id: Option<HeaderValue>,
+    /// UTF-8.
     user_agent: Option<HeaderValue>,
 }
 
@@ -164,7 +166,7 @@ impl Origin {
             request_id: visible(&parts.headers, "x-request-id")
                 .filter(|id| (1..=MAX_REQUEST_ID).contains(&id.len()))
                 .filter(|id| id.as_bytes().iter().all(u8::is_ascii_graphic)),
-            user_agent: visible(&parts.headers, USER_AGENT.as_str()),
+            user_agent: parts.headers.get(USER_AGENT).and_then(readable),
         }
     }
 
@@ -219,8 +221,16 @@ impl Origin {
     }
 
     fn user_agent(&self) -> Option<&str> {
-        let agent = self.user_agent.as_ref()?.to_str().ok()?;
-        agent.get(..agent.len().min(MAX_USER_AGENT))
+        let agent = std::str::from_utf8(self.user_agent.as_ref()?.as_bytes()).ok()?;
+        agent.get(..agent.floor_char_boundary(MAX_USER_AGENT))
+    }
+}
+
+/// Returns the field as UTF-8, whatever it holds: what a client writes there must not take it out of the trail.
+fn readable(field: &HeaderValue) -> Option<HeaderValue> {
+    match String::from_utf8_lossy(field.as_bytes()) {
+        Cow::Borrowed(_) => Some(field.clone()),
+        Cow::Owned(text) => HeaderValue::from_str(&text).ok(),
     }
 }
 

@@ -5,6 +5,7 @@ mod exposure;
 mod proof;
 mod report;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -133,12 +134,13 @@ pub struct LeakFindings {
 }
 
 impl LeakFindings {
-    /// Returns the keys that are revoked now.
+    /// Returns the keys that are revoked now, each once.
     pub fn revoked(&self) -> impl Iterator<Item = KeyId> {
-        self.outcomes.iter().filter_map(|outcome| match outcome {
+        let ids = self.outcomes.iter().filter_map(|outcome| match outcome {
             LeakOutcome::Revoked(id) => Some(*id),
             _ => None,
-        })
+        });
+        ids.collect::<BTreeSet<_>>().into_iter()
     }
 
     /// Returns whether some strings should be reported once more.

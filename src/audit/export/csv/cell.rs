@@ -44,12 +44,21 @@ fn is_armed(text: &str) -> bool {
         .starts_with(begins_formula)
 }
 
-/// Blanks, and what shows as nothing: programs that open a table drop them.
+/// Blanks, and what shows as nothing: programs that open a table may drop them.
 fn is_blank(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{61c}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_whitespace() || c.is_control() || is_ignorable(c)
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`, with the accents that need a letter before them and the empty Braille pattern.
+const fn is_ignorable(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{fffe}' | '\u{ffff}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// The characters that OWASP's page on CSV injection names, and their full-width and small forms.
@@ -82,7 +91,21 @@ mod tests {
 
     #[test]
     fn disarms_behind_blanks_and_what_shows_as_nothing() {
-        for blank in [" ", "  ", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}"] {
+        for blank in [
+            " ",
+            "  ",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{115f}",
+            "\u{2800}",
+            "\u{fe0f}",
+            "\u{e0001}",
+            "\u{301}",
+            "\u{fffe}",
+        ] {
             assert_eq!(cell(&format!("{blank}=1")), format!("\"'{blank}=1\""));
         }
         for (blank, escaped) in [("\t", r"\t"), ("\u{b}", r"\u000b"), ("\u{202e}", r"\u202e")] {
