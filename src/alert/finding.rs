@@ -40,6 +40,7 @@ pub(super) struct Facts {
     pub(super) tenant: Option<Text>,
     pub(super) actor: Option<Text>,
     pub(super) client_ip: Option<IpAddr>,
+    pub(super) is_of_platform: bool,
 }
 
 impl Finding {
@@ -47,6 +48,12 @@ impl Finding {
     #[must_use]
     pub fn of_key(kind: AlertKind, event: &AuditEvent) -> Option<Self> {
         let subject = format!("key:{}", event.key_id()?);
+        Some(Self::new(kind, subject.into(), event))
+    }
+
+    /// Something that somebody says of a key and nobody has checked: it must not keep back what is known of the key.
+    pub(super) fn of_claimed_key(kind: AlertKind, event: &AuditEvent) -> Option<Self> {
+        let subject = format!("claimed_key:{}", event.key_id()?);
         Some(Self::new(kind, subject.into(), event))
     }
 
@@ -143,6 +150,7 @@ impl Facts {
             tenant: event.tenant_text().cloned(),
             actor: event.actor().map(|actor| Text::from(actor.as_str())),
             client_ip: event.client_ip(),
+            is_of_platform: event.is_of_platform(),
         }
     }
 }

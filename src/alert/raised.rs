@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::finding::{Facts, Finding};
 use super::{AlertKind, Severity, wire};
 use crate::audit::{
-    ActorRef, AuditError, AuditEvent, AuditKind, Detail, EventId, Text, write_json,
+    ActorRef, AuditError, AuditEvent, AuditKind, Detail, EventId, PLATFORM, Text, write_json,
 };
 use crate::time::Timestamp;
 
@@ -35,6 +35,8 @@ pub struct Alert {
     actor: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_ip: Option<IpAddr>,
+    #[serde(skip)]
+    is_of_platform: bool,
     count: u64,
     #[serde(
         rename = "window_s",
@@ -59,6 +61,7 @@ impl Alert {
             tenant,
             actor,
             client_ip,
+            is_of_platform,
         } = finding.facts;
         Self {
             id,
@@ -71,6 +74,7 @@ impl Alert {
             tenant,
             actor,
             client_ip,
+            is_of_platform,
             count: finding.count,
             window: finding.window,
             period,
@@ -215,6 +219,10 @@ impl Alert {
         }
         if let Some(client) = self.client_ip {
             event = event.with_client_ip(client);
+        }
+        // SECURITY: as the event that raised it, or a key without a tenant would read of a platform-wide one here.
+        if self.is_of_platform {
+            event = event.with_detail(PLATFORM.0, PLATFORM.1);
         }
         let details = self.details.iter().cloned();
         details.fold(event, |event, (name, value)| event.with_detail(name, value))

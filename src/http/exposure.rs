@@ -7,7 +7,7 @@ use ::http::Uri;
 use zeroize::Zeroizing;
 
 use super::percent;
-use crate::audit::{AuditEvent, AuditKind};
+use crate::audit::{AuditEvent, AuditKind, PLATFORM};
 use crate::key::{KeyFormat, KeyId};
 use crate::service::KeyService;
 
@@ -74,7 +74,9 @@ pub(super) fn report(service: &KeyService, key: &Exposed, place: &'static str, o
     let event = AuditEvent::new(AuditKind::KeyExposed, now)
         .with_failure(place)
         .with_key_id(key.id.as_str())
-        .with_detail("secret", "unchecked");
+        .with_detail("secret", "unchecked")
+        // SECURITY: nobody has looked whose it is, so only who sees all tenants reads of it.
+        .with_detail(PLATFORM.0, PLATFORM.1);
     service.recorder().enqueue(origin.write(event));
     service.note_exposure(key.presented.clone(), place, origin.context().client());
 }

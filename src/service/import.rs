@@ -68,6 +68,9 @@ impl KeyService {
         let cleared = self
             .clear_issue(actor, &settings, AuditKind::KeyImported, now)
             .await?;
+        // Somebody may have been asked for a factor meanwhile, and the acting key may have ended.
+        self.may_issue(actor, &settings, AuditKind::KeyImported, now)
+            .await?;
         let record = settings.to_record(id, &environment, credential, actor, now);
         let limit = settings.owner_limit;
         match self

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::actor::View;
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
 use crate::access::{DenyReason, Requirement, TenantBinding};
-use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Outcome, Pending};
+use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Outcome, PLATFORM, Pending};
 use crate::key::{KeyId, KeyRecord};
 use crate::rate_limit::RateDecision;
 use crate::second_factor::FactorOperation;
@@ -80,9 +81,12 @@ impl Trail {
     }
 
     /// Writes durably that keys were reported as leaked, and what came of it, in numbers.
+    ///
+    /// SECURITY: whoever reads it must see what its actor sees. It names no key, not even the one that acts.
     pub(super) async fn leak_report(
         &self,
         actor: &Actor,
+        view: View<'_>,
         counts: &[(&'static str, u64)],
         now: Timestamp,
     ) -> Result<(), AuditError> {
@@ -90,6 +94,11 @@ impl Trail {
             .with_outcome(Outcome::Success)
             .with_reason("leak_report")
             .with_actor(actor.audit_reference());
+        let event = match view {
+            View::Tenant(tenant) => event.with_tenant(Arc::<str>::from(tenant.clone())),
+            View::Unbound => event,
+            View::Everything | View::Nothing => event.with_detail(PLATFORM.0, PLATFORM.1),
+        };
         let event = counts.iter().fold(event, |event, (name, count)| {
             event.with_detail(*name, *count)
         });
@@ -249,7 +258,10 @@ impl Origin {
 fn refused(event: AuditEvent, actor: &Actor, kind: AuditKind, target: Option<KeyId>) -> AuditEvent {
     let event = match actor.verified_key() {
         Some(key) => key.write(event),
-        None => event.with_actor(actor.audit_reference()),
+        // SECURITY: who is no key acts for all tenants, and the target may be any tenant's.
+        None => event
+            .with_actor(actor.audit_reference())
+            .with_detail(PLATFORM.0, PLATFORM.1),
     };
     let event = event.with_detail("operation", kind.code());
     match target {

@@ -6,8 +6,9 @@ use crate::audit::{AuditEvent, AuditKind};
 
 /// A key that was sent in clear or in a URL: [`AlertKind::KeyExposed`]. Revoke or rotate it.
 ///
-/// The service does not check the secret of such a key, so anybody can make up ids. An id that the rule has seen in an event of
-/// an existing key gets an alert of its own; all others share one, whose subject is the service and whose detail `claimed_key`
+/// A key whose secret was proved gets an alert of its own, about the key. Before that the service has not checked the secret,
+/// so anybody can make up ids: one that the rule has seen in an event of an existing key gets an alert about the claim, which
+/// keeps none about the key itself back; all others share one, whose subject is the service and whose detail `claimed_key`
 /// names the first of them. With tags in the keys ([`KeyFormat`](crate::key::KeyFormat)), made-up ids never get here.
 ///
 /// ```
@@ -32,8 +33,10 @@ impl KeyExposed {
 
     fn finding(&self, event: &AuditEvent) -> Option<Finding> {
         let key = event.key_id()?;
-        let finding = if self.known.knows(key) {
+        let finding = if event.known_key().is_some() {
             Finding::of_key(AlertKind::KeyExposed, event)?
+        } else if self.known.knows(key) {
+            Finding::of_claimed_key(AlertKind::KeyExposed, event)?
         } else {
             Finding::of_service(AlertKind::KeyExposed, event).with_detail("claimed_key", key)
         };

@@ -237,12 +237,15 @@ impl TenantFilter {
         match self {
             Self::Any => true,
             Self::Of(tenant) => event.tenant() == Some(tenant.as_str()),
-            Self::Unbound => event.tenant().is_none() && !is_of_platform(event),
+            Self::Unbound => event.tenant().is_none() && !event.is_of_platform(),
         }
     }
 }
 
-fn is_of_platform(event: &AuditEvent) -> bool {
-    let (name, value) = PLATFORM;
-    matches!(event.detail(name), Some(Detail::Text(text)) if text.as_str() == value)
+impl AuditEvent {
+    /// Whether it is of a platform-wide key, or of all tenants.
+    pub(crate) fn is_of_platform(&self) -> bool {
+        let (name, value) = PLATFORM;
+        matches!(self.detail(name), Some(Detail::Text(text)) if text.as_str() == value)
+    }
 }

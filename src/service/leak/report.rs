@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::proof::{Sighting, Spent};
 use super::{LeakFindings, LeakOutcome, LeakedTokens};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{Generation, KeyId, KeyRecord, KeyStatus, Revocation};
 use crate::service::change::{Change, Decision, PATIENCE, WithoutAudit};
-use crate::service::{Actor, KeyService, LifecycleError};
+use crate::service::{Actor, KeyService, LifecycleError, VerifiedKey};
 use crate::time::Timestamp;
 
 /// Why such a key was revoked, in its record and in the trail.
@@ -66,7 +67,7 @@ impl KeyService {
             unaudited: Vec::new(),
         };
         let (mut known, mut spent) = (HashMap::new(), Spent::default());
-        for token in &tokens.0 {
+        for token in self.own_last(actor, &tokens) {
             let outcome = match known.get(token.as_str()) {
                 Some(outcome) => *outcome,
                 None => {
@@ -75,10 +76,26 @@ impl KeyService {
                 }
             };
             known.insert(token.as_str(), outcome);
-            findings.outcomes.push(outcome);
         }
+        let outcomes = tokens.0.iter().filter_map(|it| known.get(it.as_str()));
+        findings.outcomes.extend(outcomes.copied());
         self.write_down(actor, &mut findings).await;
         Ok(findings)
+    }
+
+    /// A key that reports itself among others ends with its own revocation: that comes last.
+    fn own_last<'t>(
+        &self,
+        actor: &Actor,
+        tokens: &'t LeakedTokens,
+    ) -> impl Iterator<Item = &'t Zeroizing<String>> + use<'t> {
+        let own = actor.verified_key().map(VerifiedKey::id);
+        let is_own = |token: &Zeroizing<String>| {
+            let parsed = self.inner.format.parse(token.as_bytes());
+            own.is_some() && parsed.ok().map(|it| it.id()) == own
+        };
+        let (own, others): (Vec<_>, Vec<_>) = tokens.0.iter().partition(|it| is_own(it));
+        others.into_iter().chain(own)
     }
 
     async fn end_leaked(
@@ -149,7 +166,8 @@ impl KeyService {
     async fn write_down(&self, actor: &Actor, findings: &mut LeakFindings) {
         let counts = findings.counts().collect::<Vec<_>>();
         let now = self.inner.clock.now();
-        let written = in_time(self.inner.trail.leak_report(actor, &counts, now)).await;
+        let view = actor.view(&self.inner.policy);
+        let written = in_time(self.inner.trail.leak_report(actor, view, &counts, now)).await;
         if let Err(error) = written {
             self.report_outage("audit", &error);
             findings.unaudited.push(error);

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::IssueRule;
 use crate::key::Networks;
 use crate::time::Timestamp;
@@ -52,8 +54,8 @@ impl IssueRules {
         self
     }
 
-    /// Demands that the key is bound to networks. A list that holds a whole address family (`0.0.0.0/0`, `::/0`) does
-    /// not count.
+    /// Demands that the key is bound to networks. A list that holds a whole address family (`0.0.0.0/0`, `::/0`), in
+    /// one piece or in several, does not count.
     pub const fn require_networks(mut self) -> Self {
         self.networks = true;
         self
@@ -134,11 +136,10 @@ pub(in crate::service) fn is_blank(text: Option<&str>) -> bool {
     text.is_none_or(|text| text.trim().is_empty())
 }
 
+/// SECURITY: joined first, or the two halves of all addresses would count as a binding.
 fn binds(networks: &Networks) -> bool {
-    networks
-        .as_slice()
-        .iter()
-        .all(|network| network.prefix_len() > 0)
+    let joined = IpNet::aggregate(&networks.as_slice().to_vec());
+    joined.iter().all(|network| network.prefix_len() > 0)
 }
 
 fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
