@@ -12,7 +12,7 @@ use axum::Router;
 use axum::routing::get as route;
 use http::{HeaderMap, Uri};
 use http_support::{Call, Held, World, get, get_with};
-use keyward::audit::AuditKind;
+use keyward::audit::{AuditKind, Detail};
 use keyward::http::{AuthenticateLayer, RequireLayer};
 
 /// Answers with all that a handler sees of the request.
@@ -159,6 +159,9 @@ async fn refuses_and_reports_a_key_in_the_url_even_beside_a_good_one() {
     for event in events {
         assert_eq!(event.key_id(), Some(leaked.id.as_str()));
         assert_eq!(event.reason(), Some("key_in_url"));
+        // A key without a tenant does not read of it.
+        let binding = Some(&Detail::Text("platform".into()));
+        assert_eq!(event.detail("tenant_binding"), binding);
     }
     assert_eq!(world.left(&leaked).await, 3);
 }

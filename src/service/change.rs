@@ -218,7 +218,7 @@ impl KeyService {
         trail: &mut Trail,
     ) -> Result<Revision, AuditedError> {
         if let Some(store) = &self.inner.together {
-            return self.change_together(&**store, change, told, trail).await;
+            return self.change_together(store, change, told, trail).await;
         }
         if matches!(trail, Trail::Unwritten) {
             *trail = self.announce(change, told).await?;

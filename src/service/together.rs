@@ -1,11 +1,13 @@
 //! Changes whose event is a part of them: one step in the store, both or neither.
 
+use std::sync::Arc;
+
 use super::change::{Change, PATIENCE, Trail, WithoutAudit};
 use super::trail::Told;
 use super::{KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditEvent, EventId};
 use crate::key::{KeyId, Revision};
-use crate::store::{AuditedError, AuditedStore, InsertKey};
+use crate::store::{AuditedError, AuditedStore, InsertKey, StoreError};
 
 impl KeyService {
     /// Returns the event, under the id that it will have in the trail.
@@ -51,10 +53,29 @@ impl KeyService {
         Ok(revision)
     }
 
+    /// As [`Self::update_together`], and carried to its end when the caller is gone.
+    ///
+    /// SECURITY: whoever hangs up between the commit and its answer would have the change, and keep it from the observers.
+    async fn update_to_the_end(
+        &self,
+        store: &Arc<dyn AuditedStore>,
+        told: Told<'_>,
+    ) -> Result<Revision, AuditedError> {
+        let (service, store) = (self.clone(), Arc::clone(store));
+        let (record, event) = (told.record.clone(), self.event_of(told)?);
+        let change = async move {
+            let revision = store.update_with_event(&record, &event).await?;
+            service.recorder().observe(event);
+            Ok(revision)
+        };
+        let changed = self.inner.runtime.spawn(change).await;
+        changed.unwrap_or_else(|error| Err(StoreError::unavailable("audited", error).into()))
+    }
+
     /// Changes a record and tells of it, or, where the change must not wait for the trail, only changes it.
     pub(super) async fn change_together(
         &self,
-        store: &dyn AuditedStore,
+        store: &Arc<dyn AuditedStore>,
         change: Change<'_>,
         told: Told<'_>,
         trail: &mut Trail,
@@ -62,11 +83,10 @@ impl KeyService {
         if matches!(trail, Trail::Missing(_)) {
             return self.change_first(told).await;
         }
-        let made = self.update_together(store, told);
         let made = match change.without_audit {
-            WithoutAudit::Refuse => made.await,
+            WithoutAudit::Refuse => self.update_to_the_end(store, told).await,
             WithoutAudit::Proceed => {
-                tokio::time::timeout(PATIENCE, made)
+                tokio::time::timeout(PATIENCE, self.update_together(&**store, told))
                     .await
                     .unwrap_or_else(|_| {
                         Err(AuditError::unavailable("store", "no answer in time").into())
