@@ -40,6 +40,8 @@ pub(super) struct Change<'a> {
     pub(super) id: &'a KeyId,
     pub(super) kind: AuditKind,
     pub(super) without_audit: WithoutAudit,
+    /// How long it waits for its event if it is made without it as well.
+    pub(super) patience: Duration,
 }
 
 impl<'a> Change<'a> {
@@ -49,6 +51,7 @@ impl<'a> Change<'a> {
             id,
             kind,
             without_audit: WithoutAudit::Refuse,
+            patience: PATIENCE,
         }
     }
 
@@ -231,7 +234,7 @@ impl KeyService {
         let written = match change.without_audit {
             WithoutAudit::Refuse => record.await,
             // A trail that hangs is one that cannot be written.
-            WithoutAudit::Proceed => tokio::time::timeout(PATIENCE, record)
+            WithoutAudit::Proceed => tokio::time::timeout(change.patience, record)
                 .await
                 .unwrap_or_else(|_| Err(AuditError::unavailable("recorder", "no answer in time"))),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::change::{Change, PATIENCE, Trail, WithoutAudit};
+use super::change::{Change, Trail, WithoutAudit};
 use super::trail::Told;
 use super::{KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditEvent, EventId};
@@ -86,7 +86,7 @@ impl KeyService {
         let made = match change.without_audit {
             WithoutAudit::Refuse => self.update_to_the_end(store, told).await,
             WithoutAudit::Proceed => {
-                tokio::time::timeout(PATIENCE, self.update_together(&**store, told))
+                tokio::time::timeout(change.patience, self.update_together(&**store, told))
                     .await
                     .unwrap_or_else(|_| {
                         Err(AuditError::unavailable("store", "no answer in time").into())

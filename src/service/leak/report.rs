@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -13,6 +14,10 @@ use crate::time::Timestamp;
 
 /// Why such a key was revoked, in its record and in the trail.
 const REASON: &str = "leaked";
+
+/// What a trail that has failed once gets for each further event, so that a thousand keys are ended within minutes. A
+/// healthy one needs a few milliseconds.
+const IMPATIENCE: Duration = Duration::from_millis(100);
 
 impl KeyService {
     /// Revokes the keys whose live secrets are among strings that were found where no key should be.
@@ -137,9 +142,13 @@ impl KeyService {
             self.inner
                 .trail
                 .exposed(actor, &record, "leak_report", self.inner.clock.now());
-        findings.unaudited.extend(in_time(exposed).await.err());
+        let patience = findings.patience();
+        findings
+            .unaudited
+            .extend(in_time(exposed, patience).await.err());
         let change = Change {
             without_audit: WithoutAudit::Proceed,
+            patience: findings.patience(),
             ..Change::new(actor, id, AuditKind::KeyRevoked)
         };
         let changed = self
@@ -167,7 +176,11 @@ impl KeyService {
         let counts = findings.counts().collect::<Vec<_>>();
         let now = self.inner.clock.now();
         let view = actor.view(&self.inner.policy);
-        let written = in_time(self.inner.trail.leak_report(actor, view, &counts, now)).await;
+        let written = in_time(
+            self.inner.trail.leak_report(actor, view, &counts, now),
+            findings.patience(),
+        )
+        .await;
         if let Err(error) = written {
             self.report_outage("audit", &error);
             findings.unaudited.push(error);
@@ -175,10 +188,24 @@ impl KeyService {
     }
 }
 
+impl LeakFindings {
+    /// How long the next event may take: nobody waits long for a trail that has failed in this report already.
+    const fn patience(&self) -> Duration {
+        if self.unaudited.is_empty() {
+            PATIENCE
+        } else {
+            IMPATIENCE
+        }
+    }
+}
+
 /// A trail that hangs is one that cannot be written: it must not keep a leaked key alive.
-async fn in_time(write: impl Future<Output = Result<(), AuditError>>) -> Result<(), AuditError> {
+async fn in_time(
+    write: impl Future<Output = Result<(), AuditError>>,
+    patience: Duration,
+) -> Result<(), AuditError> {
     let late = |_| AuditError::unavailable("recorder", "no answer in time");
-    timeout(PATIENCE, write).await.map_err(late)?
+    timeout(patience, write).await.map_err(late)?
 }
 
 /// Whether a secret could open something, now or once its key is switched on again.
