@@ -306,8 +306,7 @@ impl AuditObserver for Watcher {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts() {
+fn far_away() -> (FarAway, Watcher, KeyService) {
     let store = FarAway {
         keys: Arc::default(),
         trail: MemorySink::unbounded(),
@@ -319,6 +318,12 @@ async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts()
     let builder = builder.policy(common::policy()).observer(watcher.clone());
     let service = builder.issue_policy(common::without_factors()).build();
     let service = service.unwrap();
+    (store, watcher, service)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts() {
+    let (store, watcher, service) = far_away();
     let issued = service.issue(&admin(), request()).await.unwrap();
     let id = issued.record().id;
     store.hangs.store(true, Ordering::Relaxed);
@@ -337,4 +342,22 @@ async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts()
     assert!(told.iter().any(|it| it.kind() == AuditKind::KeyUpdated));
     let seen = watcher.0.lock().unwrap();
     assert!(seen.contains(&AuditKind::KeyUpdated), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_during_an_import_hides_no_new_admin_key_from_the_alerts() {
+    let (store, watcher, service) = far_away();
+    store.hangs.store(true, Ordering::Relaxed);
+    let digest = "$2b$04$abcdefghijklmnopqrstuuZg8Qx7Z1RZcX9yYwJc7r1y6Dn5tQ8Oe";
+    let id = "0aZ9bY8cX7dW".parse().unwrap();
+    let import = ImportKey::new(id, DigestText::new(digest), request_with(role("keys")));
+    let actor = admin();
+    let import = service.import(&actor, import);
+    assert!(timeout(Duration::from_millis(50), import).await.is_err());
+    store.hangs.store(false, Ordering::Relaxed);
+    assert!(store.find(&id).await.unwrap().is_some());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    service.shutdown().await.unwrap();
+    let seen = watcher.0.lock().unwrap();
+    assert!(seen.contains(&AuditKind::KeyImported), "{seen:?}");
 }

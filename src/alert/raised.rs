@@ -108,7 +108,7 @@ impl Alert {
         self.time
     }
 
-    /// Returns what it is about: `key:`, `owner:` or `actor:` and a name, or `service`.
+    /// Returns what it is about: `key:`, `claimed_key:`, `owner:` or `actor:` and a name, or `service`.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.subject.as_str()

@@ -220,7 +220,7 @@ impl KeyService {
             details: &details,
         };
         let stored = if let Some(store) = &self.inner.together {
-            self.insert_together(&**store, insert, told).await
+            self.insert_together(store, insert, told).await
         } else {
             let recorded = self.inner.trail.record(told).await;
             recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;

@@ -19,14 +19,17 @@ impl KeyService {
 
     pub(super) async fn insert_together(
         &self,
-        store: &dyn AuditedStore,
+        store: &Arc<dyn AuditedStore>,
         insert: InsertKey,
         told: Told<'_>,
     ) -> Result<(), AuditedError> {
-        let event = self.event_of(told)?;
-        store.insert_with_event(insert, &event).await?;
-        self.recorder().observe(event);
-        Ok(())
+        let (service, store, event) = (self.clone(), Arc::clone(store), self.event_of(told)?);
+        self.to_the_end(async move {
+            store.insert_with_event(insert, &event).await?;
+            service.recorder().observe(event);
+            Ok(())
+        })
+        .await
     }
 
     pub(super) async fn delete_together(
@@ -54,8 +57,6 @@ impl KeyService {
     }
 
     /// As [`Self::update_together`], and carried to its end when the caller is gone.
-    ///
-    /// SECURITY: whoever hangs up between the commit and its answer would have the change, and keep it from the observers.
     async fn update_to_the_end(
         &self,
         store: &Arc<dyn AuditedStore>,
@@ -63,11 +64,19 @@ impl KeyService {
     ) -> Result<Revision, AuditedError> {
         let (service, store) = (self.clone(), Arc::clone(store));
         let (record, event) = (told.record.clone(), self.event_of(told)?);
-        let change = async move {
+        self.to_the_end(async move {
             let revision = store.update_with_event(&record, &event).await?;
             service.recorder().observe(event);
             Ok(revision)
-        };
+        })
+        .await
+    }
+
+    /// SECURITY: whoever hangs up between the commit and its answer would have the change, and keep it from the observers.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, AuditedError>> + Send + 'static,
+    ) -> Result<T, AuditedError> {
         let changed = self.inner.runtime.spawn(change).await;
         changed.unwrap_or_else(|error| Err(StoreError::unavailable("audited", error).into()))
     }

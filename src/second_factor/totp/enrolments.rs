@@ -3,7 +3,7 @@ use super::recovery::RecoveryDigests;
 use super::seed::Seed;
 use super::state::{Phase, State};
 use super::{Enrolment, RecoveryCodes, Spent, TotpFactor};
-use crate::audit::{self, AuditEvent, AuditKind, AuditRecorder};
+use crate::audit::{self, AuditEvent, AuditKind, AuditRecorder, PLATFORM};
 use crate::key::ActorRef;
 use crate::second_factor::{FactorCode, FactorError, FactorMethod};
 
@@ -215,6 +215,8 @@ impl<'a> Enrolments<'a> {
     fn event(&self, kind: AuditKind, owner: &ActorRef) -> AuditEvent {
         AuditEvent::new(kind, self.factor.inner.clock.now())
             .with_detail("factor_of", owner.as_str())
+            // SECURITY: who has a factor, and who has just lost one, is not for keys without a tenant.
+            .with_detail(PLATFORM.0, PLATFORM.1)
     }
 }
 
