@@ -129,6 +129,18 @@ async fn a_key_without_a_tenant_reads_no_refusal_that_names_a_tenants_key() {
 }
 
 #[tokio::test]
+async fn a_key_without_a_tenant_reads_of_no_guess_at_a_tenants_key() {
+    let rig = rig();
+    let wanted = request().with_tenant(tenant("north"));
+    let north = rig.issue_as(wanted).await;
+    let wrong = common::wrong_secret(north.key().expose(), false);
+    drop(rig.rejected(&wrong).await);
+    let seen = seen_by_unbound(&rig).await;
+    let id = north.record().id;
+    assert!(!seen.iter().any(|it| it.key_id() == Some(id.as_str())));
+}
+
+#[tokio::test]
 async fn two_halves_of_all_addresses_bind_a_key_to_no_networks() {
     let policy = IssuePolicy::builder().without_role(IssueRules::new().require_networks());
     let rig = Rig::new(|it| it.issue_policy(policy.build().unwrap()));

@@ -183,7 +183,10 @@ impl Trail {
             let event = AuditEvent::new(AuditKind::AuthenticationFailed, now).with_failure(code);
             let event = match (record, id) {
                 (Some(record), _) => of_record(event, &record),
-                (None, Some(id)) => event.with_key_id(id.as_str()),
+                // SECURITY: nothing was proved, and the id may be of any tenant's key.
+                (None, Some(id)) => event
+                    .with_key_id(id.as_str())
+                    .with_detail(PLATFORM.0, PLATFORM.1),
                 (None, None) => event,
             };
             origin.write(event)
