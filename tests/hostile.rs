@@ -134,7 +134,7 @@ async fn a_key_without_a_tenant_reads_of_no_guess_at_a_tenants_key() {
     let wanted = request().with_tenant(tenant("north"));
     let north = rig.issue_as(wanted).await;
     let wrong = common::wrong_secret(north.key().expose(), false);
-    drop(rig.rejected(&wrong).await);
+    rig.rejected(&wrong).await;
     let seen = seen_by_unbound(&rig).await;
     let id = north.record().id;
     assert!(!seen.iter().any(|it| it.key_id() == Some(id.as_str())));

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use crate::alert::book::Book;
 use crate::alert::{AlertKind, AlertRule, Finding, MAX_SUBJECTS};
-use crate::audit::{AuditEvent, AuditKind};
+use crate::audit::{AuditEvent, AuditKind, Detail};
 
 /// A key that was sent in clear or in a URL: [`AlertKind::KeyExposed`]. Revoke or rotate it.
 ///
@@ -40,7 +40,11 @@ impl KeyExposed {
         } else {
             Finding::of_service(AlertKind::KeyExposed, event).with_detail("claimed_key", key)
         };
-        Some(match event.reason() {
+        let place = event.reason().or_else(|| match event.detail("place")? {
+            Detail::Text(place) => Some(place.as_str()),
+            _ => None,
+        });
+        Some(match place {
             Some(place) => finding.with_detail("place", place),
             None => finding,
         })
