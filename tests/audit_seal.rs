@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keyward::audit::{
-    AuditError, AuditRecorder, AuditSink, JsonLinesSink, SealCounters, Sealing, checkpoints_file,
-    purge, trail_files, verify_chain,
+    AuditError, AuditRecorder, AuditSink, JsonLinesSink, SealCounters, SealVerifier, Sealing,
+    checkpoints_file, purge, trail_files, verify_chain,
 };
 use keyward::time::Timestamp;
 
@@ -24,7 +24,7 @@ mod seal_support;
 
 use audit_support::{START, event_at, folder, write};
 use seal_support::{
-    Elsewhere, key, notes, notes_text, open, public, sealing, sizes, verifier, verify, verify_with,
+    Elsewhere, key, notes, notes_text, open, public, sealing, sizes, verify, verify_with,
 };
 
 /// What the end of the chain of causes says.
@@ -287,7 +287,7 @@ mod restarts {
         sink.flush().await.unwrap();
         drop(sink);
         assert_eq!(
-            verify_with(&verifier().or_key(public(2)), &path)
+            verify_with(&SealVerifier::new(public(2)).earlier_key(public(1)), &path)
                 .unwrap()
                 .compared,
             2

@@ -23,7 +23,7 @@ mod audit_support;
 mod seal_support;
 
 use audit_support::{START, event_at, folder};
-use seal_support::{notes, open, public, sealing, sizes, verifier, verify_with};
+use seal_support::{notes, open, public, sealing, sizes, verify_with};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -138,7 +138,9 @@ impl World {
     }
 
     fn verifier(&self) -> SealVerifier {
-        (2..=self.keys).fold(verifier(), |known, key| known.or_key(public(key)))
+        let newest = SealVerifier::new(public(self.keys));
+        let earlier = (1..self.keys).rev();
+        earlier.fold(newest, |known, key| known.earlier_key(public(key)))
     }
 }
 

@@ -288,8 +288,25 @@ mod checkpoints {
         write(&sink, [8]).await;
         sink.flush().await.unwrap();
         assert_eq!(faulty(&path), (4, CheckpointFault::UnknownKey));
-        let both = verifier().or_key(public(2));
-        assert_eq!(verify_with(&both, &path).unwrap().compared, 4);
+        let both = SealVerifier::new(public(2)).earlier_key(public(1));
+        let report = verify_with(&both, &path).unwrap();
+        assert_eq!((report.compared, report.sealed_by), (4, public(2)));
+    }
+
+    #[tokio::test]
+    async fn of_a_key_that_was_replaced_are_none_any_more() {
+        let (_folder, path) = sealed().await;
+        for keys in [sealing(2).after(public(1)), sealing(1).after(public(2))] {
+            let sink = open(&path, keys, None).await;
+            write(&sink, [8]).await;
+            sink.flush().await.unwrap();
+        }
+        let verifier = SealVerifier::new(public(2)).earlier_key(public(1));
+        let error = verify_with(&verifier, &path).unwrap_err();
+        let SealError::Checkpoint { number, fault, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!((number, fault), (5, CheckpointFault::RetiredKey));
     }
 }
 

@@ -29,6 +29,7 @@ pub struct Checkpoint {
     from: LineHash,
     to: LineHash,
     tree: Tree,
+    key: VerifierKey,
 }
 
 impl Checkpoint {
@@ -50,6 +51,7 @@ impl Checkpoint {
             from,
             to,
             tree,
+            key: key.verifier().clone(),
         }
     }
 
@@ -67,6 +69,7 @@ impl Checkpoint {
             from: body.from,
             to: body.to,
             tree: body.tree,
+            key: key.clone(),
         })
     }
 
@@ -80,6 +83,12 @@ impl Checkpoint {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Returns the key that signed it.
+    #[must_use]
+    pub const fn key(&self) -> &VerifierKey {
+        &self.key
     }
 
     /// Returns how many lines it covers, counted from the first.

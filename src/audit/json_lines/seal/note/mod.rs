@@ -26,6 +26,8 @@ pub enum CheckpointFault {
     OtherTrail,
     /// It covers fewer lines than the one before it.
     OutOfOrder,
+    /// It is signed by a key that had been replaced before.
+    RetiredKey,
 }
 
 impl fmt::Display for CheckpointFault {
@@ -35,6 +37,7 @@ impl fmt::Display for CheckpointFault {
             Self::UnknownKey => "is not signed by a known key",
             Self::BadSignature => "has a signature that is forged, or was changed",
             Self::OtherTrail => "is of another trail",
+            Self::RetiredKey => "is signed by a key that was replaced before",
             Self::OutOfOrder => "covers fewer lines than the one before",
         })
     }

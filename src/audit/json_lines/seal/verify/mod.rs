@@ -34,6 +34,8 @@ pub struct SealReport {
     /// Lines that are missing at the front, as a checkpoint says. That they were as they had been cannot be verified any more;
     /// that the ones present follow them can.
     pub missing: u64,
+    /// The key of the newest checkpoint.
+    pub sealed_by: VerifierKey,
     /// Bytes after the last whole checkpoint: one being written, or one that a crash cut off.
     pub unfinished: u64,
 }
@@ -66,6 +68,7 @@ pub struct SealReport {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct SealVerifier {
+    /// The newest first.
     keys: Vec<VerifierKey>,
     kept: Vec<String>,
 }
@@ -79,8 +82,10 @@ impl SealVerifier {
         }
     }
 
-    /// Takes checkpoints of another key as well: one that was used before, or is used now.
-    pub fn or_key(mut self, key: VerifierKey) -> Self {
+    /// Takes checkpoints of the key that was used before as well, up to the first of a later key: whoever has an old key cannot
+    /// seal what comes after. The last one given is the oldest. A trail that an old key sealed to its end passes; ask
+    /// [`SealReport::sealed_by`].
+    pub fn earlier_key(mut self, key: VerifierKey) -> Self {
         self.keys.push(key);
         self
     }
@@ -113,10 +118,11 @@ impl SealVerifier {
         let kept = self.open_kept()?;
         // Before the lines: what is written meanwhile is then more than was sealed and not less.
         let (beside, unfinished) = self.read(path)?;
-        if beside.is_empty() && kept.is_empty() {
+        let Some(newest) = beside.last().or(kept.last()) else {
             let file = path.to_owned();
             return Err(SealError::NoCheckpoints { file });
-        }
+        };
+        let sealed_by = newest.key().clone();
         let mut comparison = Comparison::of(&beside, &kept);
         let chain = walk(files, |line| comparison.line(line))?;
         comparison.end(&chain)?;
@@ -136,6 +142,7 @@ impl SealVerifier {
             unsealed: lines.saturating_sub(sealed),
             missing: comparison.missing,
             unfinished: count(unfinished),
+            sealed_by,
             chain,
         })
     }
@@ -144,6 +151,11 @@ impl SealVerifier {
         let open = |note: &String| Checkpoint::open(note, &self.keys);
         let kept = self.kept.iter().map(open).collect::<Result<_, _>>();
         kept.map_err(SealError::Kept)
+    }
+
+    /// Returns how many of the keys are newer than the checkpoint's.
+    fn age(&self, checkpoint: &Checkpoint) -> Option<usize> {
+        self.keys.iter().position(|key| key == checkpoint.key())
     }
 
     /// Returns the checkpoints of the file, and how many bytes come after the last one.
@@ -158,11 +170,16 @@ impl SealVerifier {
         let (notes, unfinished) = split(&bytes);
         let mut checkpoints: Vec<Checkpoint> = Vec::with_capacity(notes.len());
         for (index, note) in notes.into_iter().enumerate() {
-            let before = checkpoints.last().map_or(0, Checkpoint::size);
+            let last = checkpoints.last();
+            let before = last.map_or(0, Checkpoint::size);
+            let age = last.and_then(|last| self.age(last));
             // What is not text is changed by this, and so no checkpoint any more.
             let note = String::from_utf8_lossy(note);
             let opened = match Checkpoint::open(&note, &self.keys) {
                 Ok(opened) if opened.size() < before => Err(CheckpointFault::OutOfOrder),
+                Ok(opened) if age.is_some() && self.age(&opened) > age => {
+                    Err(CheckpointFault::RetiredKey)
+                }
                 opened => opened,
             };
             checkpoints.push(opened.map_err(|fault| SealError::Checkpoint {
