@@ -24,7 +24,8 @@ mod seal_support;
 
 use audit_support::{START, event_at, folder, write};
 use seal_support::{
-    Elsewhere, key, notes, notes_text, open, public, sealing, sizes, verify, verify_with,
+    Elsewhere, all_notes, key, notes, notes_text, open, public, sealing, sizes, verifier, verify,
+    verify_with,
 };
 
 /// What the end of the chain of causes says.
@@ -49,7 +50,7 @@ mod when {
         let (_folder, path) = folder();
         let sink = open(&path, sealing(1), None).await;
         write(&sink, 1..=3).await;
-        assert!(!checkpoints_file(&path).exists() || notes_text(&path).is_empty());
+        assert!(notes(&path).is_empty());
         sink.flush().await.unwrap();
         let report = verify(&path).unwrap();
         assert_eq!((report.sealed, report.unsealed, report.missing), (3, 0, 0));
@@ -235,8 +236,7 @@ mod restarts {
         }
         fs::remove_file(path.with_extension("jsonl.000001")).unwrap();
         let kept = fs::read(path.with_extension("jsonl.000002")).unwrap();
-        let sink = open(&path, sealing(1), None).await;
-        sink.flush().await.unwrap();
+        let sink = open(&path, sealing(1).begin_on_existing_trail(), None).await;
         assert_eq!(sizes(&path), [3]);
         assert_eq!(verify(&path).unwrap().compared, 1);
         // Later the first of them goes as well, with no checkpoint at its end.
@@ -317,7 +317,7 @@ mod restarts {
         }
         drop(sink);
         let whole = notes_text(&path);
-        let first = notes(&path)[0].len() + 1;
+        let first = whole.len() - notes(&path)[1].len() - 1;
         for cut in first..whole.len() {
             fs::write(checkpoints_file(&path), &whole.as_bytes()[..cut]).unwrap();
             let report = verify(&path).unwrap();
@@ -337,6 +337,153 @@ mod restarts {
         fs::write(checkpoints_file(&path), &other).unwrap();
         let _ = refused(&path, sealing(1)).await;
         assert_eq!(notes_text(&path), other);
+    }
+}
+
+mod without_checkpoints {
+    use super::*;
+
+    const REFUSED: &str = "the trail has lines and no checkpoint beside it";
+
+    /// Two sealed lines, and a third that is not sealed.
+    async fn sealed() -> (tempfile::TempDir, PathBuf, JsonLinesSink) {
+        let (folder, path) = folder();
+        let sink = open(&path, sealing(1), None).await;
+        write(&sink, 1..=2).await;
+        sink.flush().await.unwrap();
+        write(&sink, [3]).await;
+        (folder, path, sink)
+    }
+
+    #[tokio::test]
+    async fn a_trail_with_lines_is_not_opened() {
+        let (_folder, path, sink) = sealed().await;
+        drop(sink);
+        let notes = notes_text(&path);
+        fs::remove_file(checkpoints_file(&path)).unwrap();
+        for _ in 0..2 {
+            let why = refused(&path, sealing(1)).await;
+            assert!(why.starts_with(REFUSED), "{why}");
+            assert!(why.contains("begin_on_existing_trail"), "{why}");
+            // Nothing was signed, and an empty file is none.
+            assert_eq!(notes_text(&path), "");
+        }
+        // Half a note is none either.
+        fs::write(checkpoints_file(&path), &notes[..100]).unwrap();
+        assert!(refused(&path, sealing(1)).await.starts_with(REFUSED));
+        fs::write(checkpoints_file(&path), notes).unwrap();
+        let _ = open(&path, sealing(1), None).await;
+    }
+
+    #[tokio::test]
+    async fn a_trail_whose_lines_are_all_in_full_files_is_not_opened() {
+        let (_folder, path) = folder();
+        let plain = JsonLinesSink::open(&path).await.unwrap();
+        write(&plain, [1]).await;
+        drop(plain);
+        fs::rename(&path, path.with_extension("jsonl.000001")).unwrap();
+        assert!(refused(&path, sealing(1)).await.starts_with(REFUSED));
+    }
+
+    #[tokio::test]
+    async fn a_trail_that_was_never_sealed_begins_when_told_to() {
+        let (_folder, path) = folder();
+        let plain = JsonLinesSink::open(&path).await.unwrap();
+        write(&plain, 1..=3).await;
+        drop(plain);
+        assert!(refused(&path, sealing(1)).await.starts_with(REFUSED));
+        drop(open(&path, sealing(1).begin_on_existing_trail(), None).await);
+        // At once, so that the next start needs no word, whatever ends this one.
+        assert_eq!(sizes(&path), [3]);
+        let sink = open(&path, sealing(1), None).await;
+        write(&sink, [4]).await;
+        sink.flush().await.unwrap();
+        assert_eq!(verify(&path).unwrap().compared, 2);
+    }
+
+    #[tokio::test]
+    async fn the_word_does_not_begin_a_sealed_trail_anew() {
+        let (_folder, path, sink) = sealed().await;
+        drop(sink);
+        fs::write(&path, "").unwrap();
+        write(&JsonLinesSink::open(&path).await.unwrap(), [7]).await;
+        let why = refused(&path, sealing(1).begin_on_existing_trail()).await;
+        assert_eq!(
+            why,
+            "the line that was sealed last is not in the trail any more"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_new_trail_begins_by_itself_and_survives_a_crash_before_its_first_checkpoint() {
+        let (_folder, path) = folder();
+        let sink = open(&path, sealing(1), None).await;
+        assert_eq!(all_notes(&path).len(), 1);
+        write(&sink, [1]).await;
+        drop(sink);
+        let sink = open(&path, sealing(1), None).await;
+        sink.flush().await.unwrap();
+        assert_eq!((all_notes(&path).len(), sizes(&path)), (2, vec![1]));
+        assert_eq!(sink.seal_counters().written, 1);
+        assert_eq!(verify(&path).unwrap().checkpoints, 1);
+    }
+
+    #[tokio::test]
+    async fn an_empty_trail_begins_by_itself() {
+        let (_folder, path) = folder();
+        drop(JsonLinesSink::open(&path).await.unwrap());
+        let _ = open(&path, sealing(1), None).await;
+        assert_eq!(all_notes(&path).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_note_of_the_beginning_alone_verifies_nothing() {
+        let (_folder, path) = folder();
+        let elsewhere = Elsewhere::default();
+        let sink = open(&path, sealing(1).publish_to(elsewhere.clone()), None).await;
+        write(&sink, [1]).await;
+        let none = |error| matches!(error, keyward::audit::SealError::NoCheckpoints { .. });
+        assert!(none(verify(&path).unwrap_err()));
+        let kept = verifier().kept(&all_notes(&path)[0]);
+        assert!(none(verify_with(&kept, &path).unwrap_err()));
+        sink.flush().await.unwrap();
+        assert_eq!(verify_with(&kept, &path).unwrap().compared, 1);
+        assert_eq!(elsewhere.sizes(), [1]);
+    }
+
+    #[tokio::test]
+    async fn a_running_process_notices_that_the_file_was_removed_emptied_or_cut() {
+        let (_folder, path, sink) = sealed().await;
+        let whole = notes_text(&path);
+        let beginning = format!("{}\n", all_notes(&path)[0]);
+        let mut failed = 0;
+        for left in [None, Some(""), Some(beginning.as_str())] {
+            match left {
+                None => fs::remove_file(checkpoints_file(&path)).unwrap(),
+                Some(left) => fs::write(checkpoints_file(&path), left).unwrap(),
+            }
+            let why = cause(&sink.flush().await.unwrap_err());
+            assert!(why.contains("removed or cut off"), "{why}");
+            failed += 1;
+            assert_eq!(sink.seal_counters().failed, failed);
+            assert!(notes(&path).is_empty(), "nothing is signed anew");
+            write(&sink, [4]).await;
+        }
+        fs::write(checkpoints_file(&path), whole).unwrap();
+        sink.flush().await.unwrap();
+        assert_eq!(verify(&path).unwrap().sealed, 6);
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_notices_it_as_well_with_nothing_new_to_seal() {
+        let (_folder, path) = folder();
+        let recorder = AuditRecorder::builder(open(&path, sealing(1), None).await);
+        let recorder = recorder.start().unwrap();
+        recorder.record(event_at(1, START)).await.unwrap();
+        recorder.flush().await.unwrap();
+        fs::remove_file(checkpoints_file(&path)).unwrap();
+        assert!(recorder.shutdown().await.is_err());
+        assert_eq!(recorder.counters().written, 1);
     }
 }
 
@@ -444,12 +591,14 @@ mod failures {
         let error = sink.flush().await.unwrap_err();
         assert!(matches!(error, AuditError::Unavailable { .. }), "{error:?}");
         let counters = sink.seal_counters();
-        assert_eq!((counters.failed, counters.written), (3, 0));
+        // The note of the beginning, two full files, and the flush.
+        assert_eq!((counters.failed, counters.written), (4, 0));
         assert_eq!(verify_chain(trail_files(&path).unwrap()).unwrap().lines, 3);
 
         fs::remove_file(checkpoints_file(&path)).unwrap();
         sink.flush().await.unwrap();
-        // The ends of the files, too.
+        // The beginning and the ends of the files, too.
+        assert_eq!(all_notes(&path).len(), 4);
         assert_eq!(sizes(&path), [1, 2, 3]);
         let counters = sink.seal_counters();
         assert_eq!((counters.written, counters.sealed_lines), (3, 3));

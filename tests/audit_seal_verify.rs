@@ -237,7 +237,7 @@ mod checkpoints {
         let mut all = notes(&path);
         all.push(notes(&other)[0].clone());
         set_notes(&path, &all);
-        assert_eq!(faulty(&path), (4, CheckpointFault::UnknownKey));
+        assert_eq!(faulty(&path), (5, CheckpointFault::UnknownKey));
         // In our key's name and with its hash.
         let ours = all[0].lines().last().unwrap().to_owned();
         let (name, signature) = ours.rsplit_once(' ').unwrap();
@@ -287,7 +287,7 @@ mod checkpoints {
         let sink = open(&path, sealing(2).after(public(1)), None).await;
         write(&sink, [8]).await;
         sink.flush().await.unwrap();
-        assert_eq!(faulty(&path), (4, CheckpointFault::UnknownKey));
+        assert_eq!(faulty(&path), (5, CheckpointFault::UnknownKey));
         let both = SealVerifier::new(public(2)).earlier_key(public(1));
         let report = verify_with(&both, &path).unwrap();
         assert_eq!((report.compared, report.sealed_by), (4, public(2)));
@@ -306,7 +306,7 @@ mod checkpoints {
         let SealError::Checkpoint { number, fault, .. } = error else {
             panic!("{error:?}");
         };
-        assert_eq!((number, fault), (5, CheckpointFault::RetiredKey));
+        assert_eq!((number, fault), (6, CheckpointFault::RetiredKey));
     }
 }
 

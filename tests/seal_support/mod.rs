@@ -57,8 +57,15 @@ pub(crate) fn notes_text(path: &Path) -> String {
     std::fs::read_to_string(checkpoints_file(path)).unwrap()
 }
 
-/// The notes of the file, each as it was signed.
+/// The checkpoints of the file that cover lines, each as it was signed.
 pub(crate) fn notes(path: &Path) -> Vec<String> {
+    let mut notes = all_notes(path);
+    notes.retain(|note| !note.starts_with(&format!("{NAME}\n0\n")));
+    notes
+}
+
+/// The notes of the file, with the one that a new trail begins with.
+pub(crate) fn all_notes(path: &Path) -> Vec<String> {
     let text = notes_text(path);
     let parts: Vec<_> = text.split("\n\n").collect();
     let pairs = parts.chunks_exact(2);

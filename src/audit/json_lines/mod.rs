@@ -166,6 +166,9 @@ impl JsonLinesBuilder {
     /// [counted](JsonLinesSink::seal_counters), `flush` returns it, and it is made up for by the next checkpoint. The
     /// runtime needs its timer enabled.
     ///
+    /// A new or empty trail begins by itself, with a signed note of no lines. One that has lines and no checkpoint is refused,
+    /// unless [told otherwise](Sealing::begin_on_existing_trail).
+    ///
     /// All processes that write to one trail should seal it with the same key. A sealed trail must not be emptied or renamed
     /// by other tools: to begin another one, move its files and the checkpoints away together.
     ///
@@ -206,7 +209,8 @@ impl JsonLinesBuilder {
     ///   rotation is set, and the path is a symbolic link or this is not Unix. Elsewhere a writer cannot see that
     ///   another one renamed the file.
     /// * [`AuditError::Backend`] also for a trail that is sealed and cannot go on from its last checkpoint: the line that
-    ///   was sealed last is gone, or the checkpoint is not signed by a known key. Verify it: somebody changed it.
+    ///   was sealed last is gone, or the checkpoint is not signed by a known key, or the trail has lines and no checkpoint at
+    ///   all. Verify it: somebody changed it. If it was never sealed, see [`Sealing::begin_on_existing_trail`].
     /// * [`AuditError::Unreadable`]: none of the last lines is an event. Probably it is some other file.
     /// * [`AuditError::NoRuntime`]: called outside a tokio runtime.
     ///

@@ -203,7 +203,8 @@ impl Trail {
         let lock = self.lock().map_err(failed)?;
         let length = self.look().map_err(failed)?;
         let mut sealer = Sealer::resume(sealing, outbox, &self.path)?;
-        sealer.catch_up(&self.file, &self.path, length)?;
+        self.sync().map_err(failed)?;
+        sealer.begin(&self.file, &self.path, length)?;
         self.sealer = Some(sealer);
         drop(lock);
         Ok(())

@@ -26,7 +26,7 @@ pub fn checkpoints_file(path: impl AsRef<Path>) -> PathBuf {
     with_suffix(path.as_ref(), ".checkpoints")
 }
 
-/// Opened for each checkpoint: they are rare, and so a file that was moved away is begun anew.
+/// Opened for each checkpoint: they are rare, and so it is seen that a file was moved away or put back.
 pub(super) struct NotesFile {
     file: File,
     path: PathBuf,

@@ -46,9 +46,14 @@ impl Progress {
         Self {
             tree: checkpoint.tree().clone(),
             from: checkpoint.from(),
-            last: Some(checkpoint.last_hash()),
+            last: (!checkpoint.is_beginning()).then_some(checkpoint.last_hash()),
             end: None,
         }
+    }
+
+    /// Says whether there is no line in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.last.is_none()
     }
 
     /// Returns what a checkpoint says: the tree, and the hashes before its first line and of its last.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::notes_file::{NotesFile, checkpoints_file};
 use super::outbox::{CAPACITY, Outbox};
 use super::progress::Progress;
+use super::settings::ExistingTrail;
 use super::{Checkpoint, CheckpointFault, Sealing};
 use crate::audit::AuditError;
 
@@ -20,6 +21,18 @@ pub(in super::super) enum SealFailure {
 
     #[error("the last checkpoint beside the trail {0}")]
     NotOurs(CheckpointFault),
+
+    #[error(
+        "the trail has lines and no checkpoint beside it: somebody may have removed the checkpoints and changed the lines. Put \
+         the file of checkpoints back, or verify the trail with one kept elsewhere and move it away; if it was never sealed, \
+         say `Sealing::begin_on_existing_trail` once"
+    )]
+    NoCheckpoint,
+
+    #[error(
+        "the newest checkpoint written is not in the file beside the trail any more: it was removed or cut off"
+    )]
+    Removed,
 
     #[error("the line that was sealed last is not in the trail any more")]
     Lost,
@@ -45,6 +58,8 @@ pub(in super::super) struct Sealer {
     progress: Progress,
     /// Lines covered by the newest checkpoint that was made.
     signed: u64,
+    /// Lines covered by the newest note that is known to be in the file. `None` while none is.
+    present: Option<u64>,
     /// Checkpoints that could not be written yet.
     unwritten: VecDeque<Checkpoint>,
     outbox: Arc<Outbox>,
@@ -63,14 +78,40 @@ impl Sealer {
             notes: checkpoints_file(trail),
             progress: Progress::new(),
             signed: 0,
+            present: None,
             unwritten: VecDeque::new(),
             outbox,
         };
         if let Some(last) = sealer.last(&NotesFile::open(&sealer.notes)?)? {
             sealer.progress = Progress::of(&last);
             sealer.signed = last.size();
+            sealer.present = Some(last.size());
         }
         Ok(sealer)
+    }
+
+    /// Reads the lines after the last checkpoint. Where there is none, begins with one before the first line; if there are lines
+    /// already it refuses, unless it was told to seal them as they are.
+    pub(in super::super) fn begin(
+        &mut self,
+        file: &File,
+        trail: &Path,
+        length: u64,
+    ) -> Result<(), SealFailure> {
+        self.catch_up(file, trail, length)?;
+        if self.present.is_some() {
+            return Ok(());
+        }
+        if self.progress.is_empty() {
+            let beginning = Checkpoint::beginning(&self.sealing.key);
+            self.unwritten.push_back(beginning);
+        } else if self.sealing.existing == ExistingTrail::Refuse {
+            // SECURITY: whoever removes the checkpoints must not get what they changed signed.
+            return Err(SealFailure::NoCheckpoint);
+        }
+        // As later: a full disk is counted, made up for, and keeps no event from being written.
+        let _ = self.seal(file, trail, length);
+        Ok(())
     }
 
     /// Reads the lines after the last checkpoint, so that later changes to them contradict the next one.
@@ -139,22 +180,25 @@ impl Sealer {
     }
 
     fn write(&mut self) -> Result<(), SealFailure> {
-        let Some(newest) = self.unwritten.back() else {
-            return Ok(());
-        };
         let notes = NotesFile::open(&self.notes)?;
+        let last = self.last(&notes)?;
+        let present = last.as_ref().map(Checkpoint::size);
+        if present < self.present {
+            return Err(SealFailure::Removed);
+        }
+        self.present = present;
         // Another process may have sealed the trail as well. Both have seen all lines.
-        let mut present = 0;
-        if let Some(last) = self.last(&notes)? {
-            present = last.size();
+        if let (Some(last), Some(newest)) = (last, self.unwritten.back()) {
             let same = last.size() == newest.size() && last.root() == newest.root();
             if last.size() >= newest.size() && !same {
                 return Err(SealFailure::Forked);
             }
         }
         while let Some(checkpoint) = self.unwritten.front() {
-            if checkpoint.size() > present {
+            let size = Some(checkpoint.size());
+            if size > present {
                 notes.append(checkpoint)?;
+                self.present = size;
                 self.outbox.put(checkpoint.clone());
             }
             self.unwritten.pop_front();

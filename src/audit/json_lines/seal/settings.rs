@@ -85,6 +85,14 @@ pub struct Sealing {
     pub(super) keys: Vec<VerifierKey>,
     pub(super) every: Duration,
     pub(super) sink: Option<Arc<dyn CheckpointSink>>,
+    pub(super) existing: ExistingTrail,
+}
+
+/// What to do about a trail that has lines and no checkpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ExistingTrail {
+    Refuse,
+    Seal,
 }
 
 impl Sealing {
@@ -95,6 +103,7 @@ impl Sealing {
             key,
             every: DEFAULT_SEAL_INTERVAL,
             sink: None,
+            existing: ExistingTrail::Refuse,
         }
     }
 
@@ -115,6 +124,36 @@ impl Sealing {
     /// Sets where checkpoints are published; they are only written beside the trail otherwise.
     pub fn publish_to(mut self, sink: impl CheckpointSink) -> Self {
         self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Begins to seal a trail that has lines already and no checkpoint, with one over all of them as they are now. Such a trail
+    /// is not opened otherwise: somebody may have changed it and removed its checkpoints. A new or an empty trail needs no word.
+    ///
+    /// Say it for the first start with sealing, and take it out again: while it is there, a start does not notice that the
+    /// checkpoints were removed. [Verify the chain](crate::audit::verify_chain) before.
+    ///
+    /// ```
+    /// use keyward::audit::{AuditEvent, AuditKind, AuditSink, JsonLinesSink, SealKey, Sealing};
+    /// use keyward::time::Timestamp;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("audit.jsonl");
+    /// # let key = || SealKey::from_seed("example.com/audit", &[7; 32]);
+    /// let plain = JsonLinesSink::open(&path).await?;
+    /// plain.write(&[AuditEvent::new(AuditKind::KeyCreated, Timestamp::EPOCH)]).await?;
+    ///
+    /// let sealed = |sealing| JsonLinesSink::builder(&path).seal(sealing).open();
+    /// assert!(sealed(Sealing::new(key()?)).await.is_err());
+    /// sealed(Sealing::new(key()?).begin_on_existing_trail()).await?;
+    /// sealed(Sealing::new(key()?)).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn begin_on_existing_trail(mut self) -> Self {
+        self.existing = ExistingTrail::Seal;
         self
     }
 

@@ -55,6 +55,16 @@ impl Checkpoint {
         }
     }
 
+    /// The first note of a new trail, signed before its first line. It covers none: it says that a trail without any checkpoint
+    /// has lost them.
+    pub(super) fn beginning(key: &SealKey) -> Self {
+        Self::sign(key, Tree::default(), LineHash::START, LineHash::START)
+    }
+
+    pub(super) const fn is_beginning(&self) -> bool {
+        self.size() == 0
+    }
+
     /// Reads a note that one of the keys signed.
     pub(super) fn open(note: &str, keys: &[VerifierKey]) -> Result<Self, CheckpointFault> {
         let (text, key) = note::open(note, keys)?;
@@ -136,8 +146,9 @@ impl<'t> Body<'t> {
         let to = hash(lines.next()?, "to ")?;
         let peaks = lines.map(|line| node(line.strip_prefix("peak ")?));
         let tree = Tree::of(head.size, peaks.collect::<Option<_>>()?)?;
+        let hashes_fit = head.size > 0 || (from, to) == (LineHash::START, LineHash::START);
         // SECURITY: the tree goes on from the peaks, so they have to be those of the root.
-        (head.size > 0 && tree.root() == head.root).then_some(Self {
+        (hashes_fit && tree.root() == head.root).then_some(Self {
             origin: head.origin,
             root: head.root,
             from,

@@ -22,7 +22,7 @@ pub use self::error::SealError;
 pub struct SealReport {
     /// What the chain says.
     pub chain: ChainReport,
-    /// Checkpoints in the file, all signed by a known key.
+    /// Checkpoints in the file, all signed by a known key. The note that a new trail begins with is not counted: it covers no line.
     pub checkpoints: u64,
     /// Checkpoints, of the file or kept elsewhere, that were compared with the lines. The others are about lines that are
     /// missing at the front, and only their signatures were verified.
@@ -149,8 +149,10 @@ impl SealVerifier {
 
     fn open_kept(&self) -> Result<Vec<Checkpoint>, SealError> {
         let open = |note: &String| Checkpoint::open(note, &self.keys);
-        let kept = self.kept.iter().map(open).collect::<Result<_, _>>();
-        kept.map_err(SealError::Kept)
+        let kept = self.kept.iter().map(open).collect::<Result<Vec<_>, _>>();
+        let mut kept = kept.map_err(SealError::Kept)?;
+        kept.retain(|checkpoint| !checkpoint.is_beginning());
+        Ok(kept)
     }
 
     /// Returns how many of the keys are newer than the checkpoint's.
@@ -182,11 +184,14 @@ impl SealVerifier {
                 }
                 opened => opened,
             };
-            checkpoints.push(opened.map_err(|fault| SealError::Checkpoint {
+            let opened = opened.map_err(|fault| SealError::Checkpoint {
                 file: file.to_owned(),
                 number: count(index).saturating_add(1),
                 fault,
-            })?);
+            })?;
+            if !opened.is_beginning() {
+                checkpoints.push(opened);
+            }
         }
         Ok((checkpoints, unfinished))
     }
