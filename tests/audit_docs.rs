@@ -77,6 +77,49 @@ async fn the_page_s_verifier_accepts_what_is_whole() {
 }
 
 #[tokio::test]
+async fn the_page_s_verifier_counts_lines_without_a_link() {
+    let (_folder, path) = folder();
+    trail(&path, 4).await;
+    let files = std::slice::from_ref(&path);
+    assert!(python(files).1.starts_with("4 lines, 0 of them without"));
+
+    let whole = lines(&path);
+    let bare: Vec<_> = whole.iter().map(|line| unchained(line)).collect();
+    std::fs::write(&path, bare.concat()).unwrap();
+    let (content, said) = python(files);
+    assert!(content && said.starts_with("4 lines, 4 of them without prev"));
+
+    // After lines that had one, it is a fault.
+    let some = [&whole[..2], &bare[2..]].concat();
+    std::fs::write(&path, some.concat()).unwrap();
+    let (content, said) = python(files);
+    assert!(
+        !content && said.contains("line 3 does not follow"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_s_verifier_takes_a_line_without_an_end_for_unfinished() {
+    let (_folder, path) = folder();
+    trail(&path, 3).await;
+    let text = lines(&path).concat();
+    let two = lines(&path)[..2].concat();
+    // Within the last line, and all of it but its end.
+    for cut in [two.len() + 10, text.len() - 1] {
+        std::fs::write(&path, &text[..cut]).unwrap();
+        is_whole(std::slice::from_ref(&path));
+        let (_, said) = python(std::slice::from_ref(&path));
+        assert!(said.contains(": line 3 is unfinished"), "{said}");
+        assert!(said.contains("\n2 lines, 0 of them"), "{said}");
+    }
+    // Only the file being written may end so.
+    let next = path.with_extension("next");
+    std::fs::write(&next, &text).unwrap();
+    is_broken(&[path.clone(), next], &path, "an unfinished line before");
+}
+
+#[tokio::test]
 async fn the_page_s_verifier_names_a_line_in_every_damaged_trail() {
     let (_folder, path) = folder();
     trail(&path, 6).await;
@@ -98,6 +141,10 @@ async fn the_page_s_verifier_goes_from_file_to_file() {
     let files = trail_files(&path).unwrap();
     is_whole(&files);
     is_whole(&files[1..]);
+    let begins = "begins after {\"file\": \"audit.jsonl.000001\"";
+    assert!(!python(&files).1.contains("begins after"));
+    let (_, said) = python(&files[1..]);
+    assert!(said.contains(begins), "{said}");
     let missing = [files[0].clone(), files[2].clone()];
     is_broken(&missing, &files[2], "a file is missing");
 }
@@ -107,12 +154,12 @@ mod sealed {
     use std::ffi::OsString;
     use std::fs;
 
-    use keyward::audit::AuditSink;
+    use keyward::audit::{AuditSink, SealKey, checkpoints_file};
     use tempfile::TempDir;
 
     use super::*;
 
-    use seal_support::{notes, open, public, sealing};
+    use seal_support::{all_notes, notes, notes_text, open, public, sealing};
 
     /// Eleven lines in several files, and the newest checkpoint, kept elsewhere.
     async fn sealed() -> (TempDir, PathBuf, PathBuf) {
@@ -152,6 +199,20 @@ mod sealed {
             fs::write(&kept, note).unwrap();
             assert!(root(&kept, &path).0);
         }
+        // Of several it takes the newest that is whole.
+        let all = checkpoints_file(&path);
+        assert_eq!(root(&all, &path), good);
+        let text = notes_text(&path);
+        fs::write(&kept, text.clone() + "example.com/audit\n12\n").unwrap();
+        assert_eq!(root(&kept, &path), good);
+        fs::write(&kept, &text[..text.len() - 10]).unwrap();
+        let (content, said) = root(&kept, &path);
+        assert!(content && !said.contains("first 11 lines"), "{said}");
+        fs::write(&kept, &all_notes(&path)[0]).unwrap();
+        assert!(root(&kept, &path).1.starts_with("the first 0 lines are"));
+        fs::write(&kept, "").unwrap();
+        let none = (false, "there is no whole note\n".to_owned());
+        assert_eq!(root(&kept, &path), none);
     }
 
     #[tokio::test]
@@ -204,15 +265,53 @@ mod sealed {
     async fn the_page_s_verifier_knows_whose_signature_it_is() {
         let (_folder, _path, kept) = sealed().await;
         let key = public(1).to_string();
-        let signed = (true, "example.com/audit signed it\n".to_owned());
-        assert_eq!(signature(&kept, &key), signed);
+        let signed = "note 1: example.com/audit signed it, over 11 lines\n";
+        assert_eq!(signature(&kept, &key), (true, signed.to_owned()));
         let other = signature(&kept, &public(2).to_string());
-        assert_eq!(other, (false, "not signed by this key\n".to_owned()));
-        let trail = signature(&kept, &key.replacen("audit", "other", 1));
-        assert_eq!(trail, (false, "not the key of this trail\n".to_owned()));
+        let unknown = "note 1: not signed by this key\n";
+        assert_eq!(other, (false, unknown.to_owned()));
+        let renamed = signature(&kept, &key.replacen("audit", "other", 1));
+        let no_key = "that is no public key of a trail\n";
+        assert_eq!(renamed, (false, no_key.to_owned()));
+        let named = SealKey::from_seed("example.com/other", &[1; 32]).unwrap();
+        let trail = signature(&kept, &named.verifier().to_string());
+        let of_another = "note 1: not the key of this trail\n";
+        assert_eq!(trail, (false, of_another.to_owned()));
         let note = fs::read_to_string(&kept).unwrap();
         fs::write(&kept, note.replacen("\n11\n", "\n10\n", 1)).unwrap();
         let (content, said) = signature(&kept, &key);
         assert!(!content && said.contains("forged"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn the_page_s_verifier_looks_at_every_signature_of_a_file() {
+        let (_folder, path, kept) = sealed().await;
+        let key = public(1).to_string();
+        let text = notes_text(&path);
+        let count = all_notes(&path).len();
+        assert!(count > 3);
+        let (content, said) = signature(&checkpoints_file(&path), &key);
+        assert!(content && said.lines().count() == count, "{said}");
+        let newest = format!("note {count}: example.com/audit signed it, over 11 lines\n");
+        assert!(said.ends_with(&newest), "{said}");
+
+        for number in 1..=count {
+            let mut notes = all_notes(&path);
+            notes[number - 1] = notes[number - 1].replacen("\nto ", "\nto 0", 1);
+            fs::write(&kept, notes.join("\n") + "\n").unwrap();
+            let (content, said) = signature(&kept, &key);
+            let forged = format!("note {number}: the signature is forged");
+            assert!(!content && said.contains(&forged), "{said}");
+        }
+        // One that is being written is not a forged one.
+        for torn in [10, 200] {
+            fs::write(&kept, &text[..text.len() - torn]).unwrap();
+            let (content, said) = signature(&kept, &key);
+            assert!(content && said.lines().count() == count, "{said}");
+            assert!(said.ends_with("is unfinished\n"), "{said}");
+        }
+        fs::write(&kept, "example.com/audit\n").unwrap();
+        let none = (false, "there is no whole note\n".to_owned());
+        assert_eq!(signature(&kept, &key), none);
     }
 }
