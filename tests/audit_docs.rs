@@ -107,7 +107,7 @@ async fn the_page_s_verifier_takes_a_line_without_an_end_for_unfinished() {
     let two = lines(&path)[..2].concat();
     // Within the last line, and all of it but its end.
     for cut in [two.len() + 10, text.len() - 1] {
-        std::fs::write(&path, &text[..cut]).unwrap();
+        std::fs::write(&path, &text.as_bytes()[..cut]).unwrap();
         is_whole(std::slice::from_ref(&path));
         let (_, said) = python(std::slice::from_ref(&path));
         assert!(said.contains(": line 3 is unfinished"), "{said}");
@@ -205,7 +205,7 @@ mod sealed {
         let text = notes_text(&path);
         fs::write(&kept, text.clone() + "example.com/audit\n12\n").unwrap();
         assert_eq!(root(&kept, &path), good);
-        fs::write(&kept, &text[..text.len() - 10]).unwrap();
+        fs::write(&kept, &text.as_bytes()[..text.len() - 10]).unwrap();
         let (content, said) = root(&kept, &path);
         assert!(content && !said.contains("first 11 lines"), "{said}");
         fs::write(&kept, &all_notes(&path)[0]).unwrap();
@@ -305,7 +305,7 @@ mod sealed {
         }
         // One that is being written is not a forged one.
         for torn in [10, 200] {
-            fs::write(&kept, &text[..text.len() - torn]).unwrap();
+            fs::write(&kept, &text.as_bytes()[..text.len() - torn]).unwrap();
             let (content, said) = signature(&kept, &key);
             assert!(content && said.lines().count() == count, "{said}");
             assert!(said.ends_with("is unfinished\n"), "{said}");

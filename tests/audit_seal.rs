@@ -369,7 +369,7 @@ mod without_checkpoints {
             assert_eq!(notes_text(&path), "");
         }
         // Half a note is none either.
-        fs::write(checkpoints_file(&path), &notes[..100]).unwrap();
+        fs::write(checkpoints_file(&path), &notes.as_bytes()[..100]).unwrap();
         assert!(refused(&path, sealing(1)).await.starts_with(REFUSED));
         fs::write(checkpoints_file(&path), notes).unwrap();
         let _ = open(&path, sealing(1), None).await;

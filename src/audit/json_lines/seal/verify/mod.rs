@@ -48,8 +48,8 @@ pub struct SealReport {
 /// * lines or whole files cut off the end, down to the last checkpoint, and a trail rewritten with new hashes, as far as
 ///   there was a checkpoint of it. Lines after the last checkpoint have the chain alone ([`unsealed`](SealReport::unsealed));
 /// * checkpoints that are forged, altered, of another key, of another trail or in another order;
-/// * with a checkpoint that was [kept elsewhere](Self::kept): a trail and a checkpoints file that were set back together. Without
-///   one this is **not** found, and neither is anything that was done with the secret key.
+/// * with a checkpoint that was [kept elsewhere](Self::kept): a trail and a checkpoints file that were set back together, or
+///   replaced by new ones. Without one this is **not** found, and neither is anything that was done with the secret key.
 ///
 /// When whole files are missing at the front, it starts from the checkpoint that was made where they end. That proves how many
 /// lines came before, and that the ones present are those that followed; what the missing ones said is gone.
