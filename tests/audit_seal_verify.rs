@@ -237,7 +237,7 @@ mod checkpoints {
         let mut all = notes(&path);
         all.push(notes(&other)[0].clone());
         set_notes(&path, &all);
-        assert_eq!(faulty(&path), (5, CheckpointFault::UnknownKey));
+        assert_eq!(faulty(&path), (4, CheckpointFault::UnknownKey));
         // In our key's name and with its hash.
         let ours = all[0].lines().last().unwrap().to_owned();
         let (name, signature) = ours.rsplit_once(' ').unwrap();
