@@ -99,3 +99,15 @@ fn takes_no_signed_text_that_is_no_checkpoint_of_ours() {
     let signed = Checkpoint::sign(&key(), none, LineHash::START, LineHash::START);
     assert_eq!(open(signed.note()), Err(CheckpointFault::Malformed));
 }
+
+#[test]
+fn of_no_lines_names_none() {
+    let beginning = Checkpoint::beginning(&key());
+    assert!(beginning.is_beginning());
+    assert_eq!(open(beginning.note()), Ok(beginning));
+    let (none, some) = (LineHash::START, LineHash::of(b"last"));
+    for (from, to) in [(some, none), (none, some), (some, some)] {
+        let checkpoint = Checkpoint::sign(&key(), tree(0), from, to);
+        assert_eq!(open(checkpoint.note()), Err(CheckpointFault::Malformed));
+    }
+}
