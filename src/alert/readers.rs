@@ -22,8 +22,8 @@ impl Readers {
     }
 
     /// Returns those who may read of both.
-    pub(super) fn and(self, other: Self) -> Self {
-        if self == other { self } else { Self::Platform }
+    pub(super) fn and(self, other: &Self) -> Self {
+        if self == *other { self } else { Self::Platform }
     }
 
     /// Returns the subject for an owner: owners of one name in two tenants are two. The owner comes last, as its name may hold
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn of_different_events_are_none() {
         let tenant = |name: &str| Readers::Tenant(name.into());
-        assert_eq!(tenant("north").and(tenant("north")), tenant("north"));
-        assert_eq!(tenant("north").and(tenant("south")), Readers::Platform);
-        assert_eq!(Readers::Unbound.and(tenant("north")), Readers::Platform);
-        assert_eq!(Readers::Unbound.and(Readers::Unbound), Readers::Unbound);
+        assert_eq!(tenant("north").and(&tenant("north")), tenant("north"));
+        assert_eq!(tenant("north").and(&tenant("south")), Readers::Platform);
+        assert_eq!(Readers::Unbound.and(&tenant("north")), Readers::Platform);
+        assert_eq!(Readers::Unbound.and(&Readers::Unbound), Readers::Unbound);
     }
 }

@@ -88,7 +88,7 @@ impl Made {
     fn readers_with(&mut self, event: &AuditEvent) -> Readers {
         let of_key = Readers::of(event);
         let readers = match self.readers.take() {
-            Some(before) => before.and(of_key),
+            Some(before) => before.and(&of_key),
             None => of_key,
         };
         self.readers.insert(readers).clone()
