@@ -9,8 +9,8 @@ mod alert_support;
 use std::time::Duration;
 
 use alert_support::{
-    DAY, HOUR, MICRO, MINUTE, START, counts, creation, event, limit_hit, number, of_nobody,
-    request, shown, watching,
+    DAY, HOUR, MICRO, MINUTE, START, counts, creation, event, is_of_platform, limit_hit, number,
+    of_nobody, of_platform, request, shown, watching,
 };
 use keyward::alert::rules::{BurstOfKeys, CountedPer, ErrorRate, LimitHits};
 use keyward::audit::{ActorRef, AuditEvent, AuditKind, Outcome};
@@ -178,6 +178,106 @@ fn the_keys_of_a_burst_are_counted_for_who_made_them_or_for_whom() {
         (subject, raised[0].key_id()),
         (Some("actor:user:ana"), None)
     );
+}
+
+/// Ten new keys, made in those tenants by turns; what alerts were raised.
+fn burst(per: CountedPer, actor: &ActorRef, tenants: &[&str]) -> Vec<AuditEvent> {
+    let alerts = watching(BurstOfKeys::builder(per).build().unwrap());
+    let places = tenants.iter().cycle().take(10);
+    let keys = places.map(|place| {
+        let key = creation("key", "acme", actor.clone(), MINUTE);
+        match *place {
+            "" => key,
+            "*" => of_platform(key),
+            tenant => key.with_tenant(tenant),
+        }
+    });
+    keys.flat_map(|key| shown(&alerts, &key)).collect()
+}
+
+#[test]
+fn owners_of_one_name_in_two_tenants_are_two() {
+    for two in [["north", "south"], ["north", ""], ["", "*"], ["*", "north"]] {
+        assert!(burst(CountedPer::Owner, &ana(), &two).is_empty(), "{two:?}");
+    }
+}
+
+#[test]
+fn a_burst_of_one_owner_holds_none_of_its_namesake_back() {
+    let alerts = watching(BurstOfKeys::builder(CountedPer::Owner).build().unwrap());
+    let key = || creation("key", "acme", ana(), MINUTE);
+    let made = |event: fn(AuditEvent) -> AuditEvent| {
+        let keys = (0..10).map(|_| event(key()));
+        let raised = keys
+            .flat_map(|key| shown(&alerts, &key))
+            .collect::<Vec<_>>();
+        assert_eq!(raised.len(), 1);
+        let alert = &raised[0];
+        let subject = alert_support::text(alert, "subject").unwrap().to_owned();
+        (
+            subject,
+            alert.tenant().map(str::to_owned),
+            is_of_platform(alert),
+        )
+    };
+    let told = |subject: &str, tenant: Option<&str>, of_platform| {
+        (subject.to_owned(), tenant.map(str::to_owned), of_platform)
+    };
+    let north = told("tenant:north owner:acme", Some("north"), false);
+    assert_eq!(made(|key| key.with_tenant("north")), north);
+    let south = told("tenant:south owner:acme", Some("south"), false);
+    assert_eq!(made(|key| key.with_tenant("south")), south);
+    assert_eq!(made(|key| key), told("owner:acme", None, false));
+    assert_eq!(made(of_platform), told("platform owner:acme", None, true));
+}
+
+#[test]
+fn a_burst_by_a_key_is_of_the_only_tenant_in_which_it_makes_keys() {
+    let key = ActorRef::key("a1B2c3D4e5F6");
+    let of = |tenants: &[&str]| {
+        let raised = burst(CountedPer::Actor, &key, tenants);
+        assert_eq!(raised.len(), 1);
+        (
+            raised[0].tenant().map(str::to_owned),
+            is_of_platform(&raised[0]),
+        )
+    };
+    assert_eq!(of(&["north"]), (Some("north".to_owned()), false));
+    assert_eq!(of(&[""]), (None, false));
+    assert_eq!(of(&["*"]), (None, true));
+    assert_eq!(of(&["north", "south"]), (None, true));
+    assert_eq!(of(&["north", ""]), (None, true));
+}
+
+#[test]
+fn a_burst_by_a_person_is_of_no_tenant() {
+    let raised = burst(CountedPer::Actor, &ana(), &["north"]);
+    assert_eq!(
+        (raised[0].tenant(), is_of_platform(&raised[0])),
+        (None, true)
+    );
+}
+
+/// `suppressed` counts the bursts in between, wherever they were.
+#[test]
+fn a_key_that_made_keys_in_two_tenants_stays_one_of_no_tenant() {
+    let rule = BurstOfKeys::builder(CountedPer::Actor).times(1);
+    let alerts = watching(rule.build().unwrap());
+    let made = |tenant: &str, after| {
+        let key = ActorRef::key("a1B2c3D4e5F6");
+        shown(
+            &alerts,
+            &creation("key", "acme", key, after).with_tenant(tenant),
+        )
+    };
+    assert_eq!(made("north", HOUR)[0].tenant(), Some("north"));
+    assert!(made("south", HOUR * 2).is_empty());
+    let later = made("north", DAY * 2);
+    assert_eq!(
+        (later[0].tenant(), number(&later[0], "suppressed")),
+        (None, Some(1))
+    );
+    assert!(is_of_platform(&later[0]));
 }
 
 #[test]

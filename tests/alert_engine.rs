@@ -10,7 +10,8 @@ mod alert_support;
 use std::num::NonZeroUsize;
 
 use alert_support::{
-    DAY, HOUR, MICRO, MINUTE, START, counts, event, number, shown, text, watching,
+    DAY, HOUR, MICRO, MINUTE, START, counts, event, is_of_platform, number, of_platform, shown,
+    text, watching,
 };
 use keyward::alert::{AlertKind, AlertRule, Alerts, Finding, MemoryAlertSink};
 use keyward::audit::{AuditEvent, AuditKind, AuditRecorder, EventId, MemorySink};
@@ -243,6 +244,49 @@ fn the_event_says_what_was_found_and_of_whom() {
         (number(alert, "count"), number(alert, "period_s")),
         (Some(1), Some(86400))
     );
+}
+
+#[test]
+fn an_alert_is_for_those_who_may_read_the_event_it_came_from() {
+    let raised = |event| shown(&watching(REVOKED), &event).remove(0);
+    let unbound = raised(revocation("a", HOUR));
+    assert_eq!((unbound.tenant(), is_of_platform(&unbound)), (None, false));
+    let platform = raised(of_platform(revocation("a", HOUR)));
+    assert_eq!((platform.tenant(), is_of_platform(&platform)), (None, true));
+    let north = raised(revocation("a", HOUR).with_tenant("north"));
+    assert_eq!(
+        (north.tenant(), is_of_platform(&north)),
+        (Some("north"), false)
+    );
+}
+
+/// Finds something about an actor and about the service, with more details than there is room for.
+#[derive(Debug)]
+struct Wide;
+
+impl AlertRule for Wide {
+    fn look(&mut self, event: &AuditEvent, findings: &mut Vec<Finding>) {
+        let of_actor = Finding::of_actor(AlertKind::Custom("wide"), event).unwrap();
+        for finding in [
+            of_actor,
+            Finding::of_service(AlertKind::Custom("wide"), event),
+        ] {
+            findings.push((0..20_u32).fold(finding, |finding, n| {
+                finding.with_detail(format!("detail{n}"), n)
+            }));
+        }
+    }
+}
+
+#[test]
+fn what_is_of_no_single_tenant_is_for_those_who_see_everything() {
+    let event = revocation("a", HOUR).with_tenant("north");
+    let event = event.with_actor(keyward::audit::ActorRef::user("ana"));
+    let raised = shown(&watching(Wide), &event);
+    assert_eq!(raised.len(), 2);
+    for alert in &raised {
+        assert_eq!((alert.tenant(), is_of_platform(alert)), (None, true));
+    }
 }
 
 /// Finds something with all there can be said of it.

@@ -10,7 +10,9 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use alert_support::{DAY, HOUR, counts, event, number, of_nobody, shown, text, use_of, watching};
+use alert_support::{
+    DAY, HOUR, counts, event, is_of_platform, number, of_nobody, shown, text, use_of, watching,
+};
 use keyward::alert::rules::{
     AdminKeyCreated, DormantKey, KeyExposed, SupersededSecret, UnexpectedCountry,
 };
@@ -102,6 +104,21 @@ fn an_exposed_key_that_is_in_use_has_an_alert_of_its_own() {
     assert_eq!(counts(&alerts, [exposed("a"), exposed("b")]), [0, 1]);
 }
 
+/// Whoever claims an id must not learn from the alert whether there is such a key in another tenant.
+#[test]
+fn an_exposed_key_that_nobody_proved_is_for_those_who_see_everything() {
+    let alerts = watching(KeyExposed::default());
+    counts(&alerts, [use_of("a", HOUR).with_tenant("north")]);
+    let claimed = shown(&alerts, &exposed("a")).remove(0);
+    assert_eq!((claimed.tenant(), is_of_platform(&claimed)), (None, true));
+    let proved = exposed("a").with_owner("acme").with_tenant("north");
+    let proved = shown(&alerts, &proved).remove(0);
+    assert_eq!(
+        (proved.tenant(), is_of_platform(&proved)),
+        (Some("north"), false)
+    );
+}
+
 #[test]
 fn made_up_keys_share_one_alert_and_hide_no_real_one() {
     let alerts = watching(KeyExposed::with_capacity(NonZeroUsize::new(2).unwrap()));
@@ -112,6 +129,7 @@ fn made_up_keys_share_one_alert_and_hide_no_real_one() {
         (None, Some("service"))
     );
     assert_eq!(text(&raised[0], "claimed_key"), Some("made-up-0"));
+    assert!(is_of_platform(&raised[0]));
     let flood = (1..10_000).map(|n| exposed(&format!("made-up-{n}")));
     assert_eq!(counts(&alerts, flood).iter().sum::<usize>(), 0);
     assert_eq!(counts(&alerts, [exposed("real")]), [1]);

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use keyward::BoxError;
 use keyward::access::{Grant, TenantBinding};
+use keyward::alert::Alerts;
 use keyward::async_trait;
 use keyward::audit::{
-    ActorRef, AuditError, AuditEvent, AuditExporter, AuditKind, AuditLog, AuditPage, AuditPurge,
-    AuditQuery, AuditRetention, Detail, LoggedEvent, MemorySink, Outcome, PurgeError, RemovedPart,
+    ActorRef, AuditError, AuditEvent, AuditExporter, AuditKind, AuditLog, AuditObserver, AuditPage,
+    AuditPurge, AuditQuery, AuditRetention, Detail, LoggedEvent, MemorySink, Outcome, PurgeError,
+    RemovedPart,
 };
-use keyward::service::{Actor, KeyService, LifecycleError};
+use keyward::service::{Actor, KeyService, LeakedTokens, LifecycleError};
 use keyward::store::MemoryStore;
 use keyward::time::{Clock, Timestamp};
 
@@ -138,6 +140,83 @@ async fn a_key_without_a_tenant_sees_events_of_no_tenant_and_none_of_the_platfor
     );
 }
 
+/// Who reads how many events of that kind: north, south, the unbound and the platform's key.
+async fn seen(rig: &Rig, actors: &[Actor; 4], kind: AuditKind) -> [usize; 4] {
+    let mut seen = [0; 4];
+    for (seen, actor) in seen.iter_mut().zip(actors) {
+        *seen = read(rig, actor, all().with_kinds([kind])).await.len();
+    }
+    seen
+}
+
+#[tokio::test]
+async fn an_alert_is_seen_by_those_who_see_what_it_is_about() {
+    let rig = rig();
+    let actors = everybody(&rig).await;
+    let alerts = Alerts::builder().standard_rules().start().unwrap();
+    let mut raised = Vec::new();
+    for event in rig.events().await {
+        alerts.observe(&event, &mut raised);
+    }
+    let kinds: Vec<_> = raised.iter().filter_map(AuditEvent::reason).collect();
+    let admins = kinds.iter().filter(|kind| **kind == "admin_key_created");
+    assert_eq!((admins.count(), kinds.len()), (4, 5), "{kinds:?}");
+    assert!(kinds.contains(&"burst_of_keys"));
+    for alert in raised {
+        rig.service.recorder().record(alert).await.unwrap();
+    }
+    assert_eq!(
+        seen(&rig, &actors, AuditKind::AlertRaised).await,
+        [1, 1, 1, 5]
+    );
+}
+
+async fn report_nonsense(rig: &Rig, actor: &Actor) {
+    let tokens = LeakedTokens::new(["nonsense"]).unwrap();
+    let findings = rig.service.report_leaked(actor, tokens).await.unwrap();
+    assert!(findings.unaudited.is_empty());
+}
+
+#[tokio::test]
+async fn the_sum_of_a_leak_report_is_seen_by_those_who_see_what_its_actor_sees() {
+    let rig = rig();
+    let actors = everybody(&rig).await;
+    for actor in &actors {
+        report_nonsense(&rig, actor).await;
+    }
+    report_nonsense(&rig, &admin()).await;
+    report_nonsense(&rig, &Actor::system("scanner").unwrap()).await;
+    assert_eq!(
+        seen(&rig, &actors, AuditKind::KeyExposed).await,
+        [1, 1, 1, 6]
+    );
+}
+
+#[tokio::test]
+async fn the_leak_report_of_a_platform_key_that_reaches_nothing_is_the_platforms() {
+    let rig = rig();
+    let actors = everybody(&rig).await;
+    let other = narrowed(&rig);
+    let wanted = request_with(role("root")).with_tenant(TenantBinding::Platform);
+    let key = rig.issue_as(wanted).await;
+    report_nonsense(&other, &other.acting(&key).await).await;
+    let [event] = <[AuditEvent; 1]>::try_from(
+        other
+            .events()
+            .await
+            .into_iter()
+            .filter(|event| event.kind() == AuditKind::KeyExposed)
+            .collect::<Vec<_>>(),
+    )
+    .unwrap();
+    assert!(is_platforms(&event));
+    rig.service.recorder().record(event).await.unwrap();
+    assert_eq!(
+        seen(&rig, &actors, AuditKind::KeyExposed).await,
+        [0, 0, 0, 1]
+    );
+}
+
 #[tokio::test]
 async fn a_platform_key_and_the_application_see_everything() {
     let rig = rig();
@@ -150,18 +229,23 @@ async fn a_platform_key_and_the_application_see_everything() {
     }
 }
 
+/// Another process, whose policy has a platform role that reaches no tenants.
+fn narrowed(rig: &Rig) -> Rig {
+    let narrowed = keyward::access::AccessPolicy::builder()
+        .roles([keyward::access::Role::new("root", ["manage_keys"]).unwrap()])
+        .build()
+        .unwrap();
+    let trail = rig.trail.clone();
+    rig.another(|builder| builder.policy(narrowed).audit_log(trail))
+}
+
 #[tokio::test]
 async fn a_platform_key_whose_role_reaches_no_other_tenants_sees_nothing() {
     let rig = rig();
     everybody(&rig).await;
     let wanted = request_with(role("root")).with_tenant(TenantBinding::Platform);
     let key = rig.issue_as(wanted).await;
-    let narrowed = keyward::access::AccessPolicy::builder()
-        .roles([keyward::access::Role::new("root", ["manage_keys"]).unwrap()])
-        .build()
-        .unwrap();
-    let trail = rig.trail.clone();
-    let other = rig.another(|builder| builder.policy(narrowed).audit_log(trail));
+    let other = narrowed(&rig);
     let actor = other.acting(&key).await;
     assert!(read(&other, &actor, all()).await.is_empty());
 }

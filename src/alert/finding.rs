@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::readers::Readers;
 use super::{AlertKind, Severity};
 use crate::audit::{AuditEvent, Detail, Text};
 use crate::time::Timestamp;
@@ -37,10 +38,9 @@ pub(super) struct Facts {
     pub(super) time: Timestamp,
     pub(super) key_id: Option<Text>,
     pub(super) owner: Option<Text>,
-    pub(super) tenant: Option<Text>,
+    pub(super) readers: Readers,
     pub(super) actor: Option<Text>,
     pub(super) client_ip: Option<IpAddr>,
-    pub(super) is_of_platform: bool,
 }
 
 impl Finding {
@@ -54,30 +54,34 @@ impl Finding {
     /// Something that somebody says of a key and nobody has checked: it must not keep back what is known of the key.
     pub(super) fn of_claimed_key(kind: AlertKind, event: &AuditEvent) -> Option<Self> {
         let subject = format!("claimed_key:{}", event.key_id()?);
-        Some(Self::new(kind, subject.into(), event))
+        Some(Self::new(kind, subject.into(), event).read_by(Readers::Platform))
     }
 
-    /// Returns a finding about the owner of the event's key; `None` if it names none.
+    /// Returns a finding about the owner of the event's key; `None` if it names none. Owners of one name in two tenants are
+    /// two subjects.
     #[must_use]
     pub fn of_owner(kind: AlertKind, event: &AuditEvent) -> Option<Self> {
-        let subject = format!("owner:{}", event.owner()?);
-        let mut finding = Self::new(kind, subject.into(), event);
+        let subject = Readers::of(event).owner_subject(event.owner()?);
+        let mut finding = Self::new(kind, subject, event);
         finding.facts.key_id = None;
         Some(finding)
     }
 
-    /// Returns a finding about who did what the event tells of; `None` if it names nobody.
+    /// Returns a finding about who did what the event tells of; `None` if it names nobody. As an actor may act in several
+    /// tenants, it is of none of them, and only whoever sees the whole trail reads of it there.
     #[must_use]
     pub fn of_actor(kind: AlertKind, event: &AuditEvent) -> Option<Self> {
         let subject = format!("actor:{}", event.actor()?);
-        let mut finding = Self::new(kind, subject.into(), event);
+        let mut finding = Self::new(kind, subject.into(), event).read_by(Readers::Platform);
         finding.facts.key_id = None;
         Some(finding)
     }
 
-    /// Returns a finding about the service as a whole, for what cannot be pinned on a key or a person.
+    /// Returns a finding about the service as a whole, for what cannot be pinned on a key or a person. It is of no tenant, and
+    /// only whoever sees the whole trail reads of it there.
     pub fn of_service(kind: AlertKind, event: &AuditEvent) -> Self {
-        let mut finding = Self::new(kind, Text::from_static("service"), event);
+        let subject = Text::from_static("service");
+        let mut finding = Self::new(kind, subject, event).read_by(Readers::Platform);
         finding.facts.key_id = None;
         finding
     }
@@ -92,6 +96,12 @@ impl Finding {
             window: None,
             details: Vec::new(),
         }
+    }
+
+    /// Sets who reads of it in the trail; whoever may read the event otherwise.
+    pub(super) fn read_by(mut self, readers: Readers) -> Self {
+        self.facts.readers = readers;
+        self
     }
 
     /// Sets how many events led to it; one otherwise.
@@ -112,7 +122,7 @@ impl Finding {
         self
     }
 
-    /// Adds a detail. Ten of them have room in the trail, with names of 64 bytes and texts of 256.
+    /// Adds a detail. Nine of them have room in the trail, with names of 64 bytes and texts of 256.
     ///
     /// # Security
     ///
@@ -128,7 +138,8 @@ impl Finding {
         self.kind
     }
 
-    /// Returns what it is about: `key:`, `owner:` or `actor:` and a name, or `service`.
+    /// Returns what it is about: `key:`, `owner:` or `actor:` and a name, or `service`. Before an owner stands its
+    /// `tenant:` with a name, or `platform` if the keys are platform-wide.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.subject.as_str()
@@ -147,10 +158,9 @@ impl Facts {
             time: event.time(),
             key_id: event.key_id_text().cloned(),
             owner: event.owner_text().cloned(),
-            tenant: event.tenant_text().cloned(),
+            readers: Readers::of(event),
             actor: event.actor().map(|actor| Text::from(actor.as_str())),
             client_ip: event.client_ip(),
-            is_of_platform: event.is_of_platform(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod geoip;
 mod kind;
 mod memory;
 mod raised;
+mod readers;
 mod rule;
 pub mod rules;
 mod sample;

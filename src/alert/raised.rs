@@ -5,6 +5,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::finding::{Facts, Finding};
+use super::readers::Readers;
 use super::{AlertKind, Severity, wire};
 use crate::audit::{
     ActorRef, AuditError, AuditEvent, AuditKind, Detail, EventId, PLATFORM, Text, write_json,
@@ -58,10 +59,9 @@ impl Alert {
             time,
             key_id,
             owner,
-            tenant,
+            readers,
             actor,
             client_ip,
-            is_of_platform,
         } = finding.facts;
         Self {
             id,
@@ -71,10 +71,10 @@ impl Alert {
             subject: finding.subject,
             key_id,
             owner,
-            tenant,
+            tenant: readers.tenant().cloned(),
             actor,
             client_ip,
-            is_of_platform,
+            is_of_platform: readers == Readers::Platform,
             count: finding.count,
             window: finding.window,
             period,
@@ -108,7 +108,8 @@ impl Alert {
         self.time
     }
 
-    /// Returns what it is about: `key:`, `claimed_key:`, `owner:` or `actor:` and a name, or `service`.
+    /// Returns what it is about: `key:`, `claimed_key:`, `owner:` or `actor:` and a name, or `service`. Before an owner stands
+    /// its `tenant:` with a name, or `platform` if the keys are platform-wide.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.subject.as_str()
@@ -126,7 +127,7 @@ impl Alert {
         self.owner.as_ref().map(Text::as_str)
     }
 
-    /// Returns the tenant that the event named.
+    /// Returns the tenant that the event named; none if it is about an actor of several tenants, or about the service.
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_ref().map(Text::as_str)
@@ -220,7 +221,8 @@ impl Alert {
         if let Some(client) = self.client_ip {
             event = event.with_client_ip(client);
         }
-        // SECURITY: as the event that raised it, or a key without a tenant would read of a platform-wide one here.
+        // SECURITY: or a key without a tenant would read of platform-wide keys and of other tenants here. Before the rule's
+        // details, which may take all the room.
         if self.is_of_platform {
             event = event.with_detail(PLATFORM.0, PLATFORM.1);
         }

@@ -66,6 +66,16 @@ pub fn creation(key: &str, owner: &str, actor: ActorRef, after: Duration) -> Aud
         .with_actor(actor)
 }
 
+/// Marks an event as one of a platform-wide key.
+pub fn of_platform(event: AuditEvent) -> AuditEvent {
+    event.with_detail("tenant_binding", "platform")
+}
+
+/// Whether keys without a tenant do not see an event without one.
+pub fn is_of_platform(event: &AuditEvent) -> bool {
+    text(event, "tenant_binding") == Some("platform")
+}
+
 pub fn number(event: &AuditEvent, detail: &str) -> Option<i64> {
     match event.detail(detail)? {
         Detail::Number(number) => Some(*number),

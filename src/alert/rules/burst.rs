@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use super::{check_times, check_window, count};
 use crate::alert::book::Book;
+use crate::alert::readers::Readers;
 use crate::alert::times::Times;
 use crate::alert::{AlertKind, AlertRule, Finding, InvalidRule, MAX_SUBJECTS};
-use crate::audit::{AuditEvent, AuditKind, Outcome, Text};
+use crate::audit::{AuditEvent, AuditKind, Outcome};
 
 const NAME: &str = "burst_of_keys";
 /// Nobody makes ten keys in an hour by hand for one owner; a script that hoards keys does at once.
@@ -16,10 +17,11 @@ const WINDOW: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum CountedPer {
-    /// For the owner of the new keys.
+    /// For the owner of the new keys. Owners of one name in two tenants are two.
     Owner,
     /// For whoever made them. The application itself (actors of the kind `system`) is not counted: it makes keys for all
-    /// owners.
+    /// owners. It is of the tenant in which it makes them if it is a key that has not been seen to make keys anywhere else;
+    /// otherwise of none.
     Actor,
 }
 
@@ -39,7 +41,14 @@ pub struct BurstOfKeys {
     per: CountedPer,
     times: u32,
     window: Duration,
-    subjects: Book<Times>,
+    subjects: Book<Made>,
+}
+
+/// What is remembered of an owner or actor.
+#[derive(Debug, Default)]
+struct Made {
+    times: Times,
+    readers: Option<Readers>,
 }
 
 /// The settings of [`BurstOfKeys`].
@@ -63,21 +72,26 @@ impl BurstOfKeys {
         }
     }
 
-    fn subject(&self, event: &AuditEvent) -> Option<Text> {
-        match self.per {
-            CountedPer::Owner => event.owner_text().cloned(),
-            CountedPer::Actor => {
-                let actor = event.actor().filter(|it| it.kind() != "system")?;
-                Some(actor.as_str().into())
-            }
-        }
-    }
-
     fn finding(&self, event: &AuditEvent) -> Option<Finding> {
         match self.per {
             CountedPer::Owner => Finding::of_owner(AlertKind::BurstOfKeys, event),
-            CountedPer::Actor => Finding::of_actor(AlertKind::BurstOfKeys, event),
+            CountedPer::Actor => {
+                event.actor().filter(|it| it.kind() != "system")?;
+                Finding::of_actor(AlertKind::BurstOfKeys, event)
+            }
         }
+    }
+}
+
+impl Made {
+    /// Returns who may read of the new key and of all that are remembered. Once they lie in several tenants that is nobody.
+    fn readers_with(&mut self, event: &AuditEvent) -> Readers {
+        let of_key = Readers::of(event);
+        let readers = match self.readers.take() {
+            Some(before) => before.and(&of_key),
+            None => of_key,
+        };
+        self.readers.insert(readers).clone()
     }
 }
 
@@ -127,15 +141,24 @@ impl AlertRule for BurstOfKeys {
         if !made || event.outcome() == Outcome::Failure {
             return;
         }
-        let Some(subject) = self.subject(event) else {
+        let Some(finding) = self.finding(event) else {
             return;
         };
         let most = usize::try_from(self.times).unwrap_or(usize::MAX);
-        let times = self.subjects.open(&subject);
-        let times = times.add(event.time(), self.window, most);
+        let made = self.subjects.open(&finding.subject);
+        let times = made.times.add(event.time(), self.window, most);
+        let readers = made.readers_with(event);
         if times >= most {
-            let finding = self.finding(event);
-            findings.extend(finding.map(|it| it.with_count(count(times)).with_window(self.window)));
+            let finding = match self.per {
+                // People reach all tenants, also while they work in one.
+                CountedPer::Actor if !is_by_key(event) => finding,
+                CountedPer::Owner | CountedPer::Actor => finding.read_by(readers),
+            };
+            findings.push(finding.with_count(count(times)).with_window(self.window));
         }
     }
+}
+
+fn is_by_key(event: &AuditEvent) -> bool {
+    event.actor().is_some_and(|actor| actor.kind() == "key")
 }
