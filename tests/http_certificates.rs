@@ -199,7 +199,9 @@ async fn a_key_in_the_url_is_written_down_beside_a_forged_certificate() {
     let app = app(&world, trust().with_client_cert());
     let call = get(&format!("/?k={}", key.text)).header("client-cert", &field(1));
     assert_eq!(call.from(STRANGER).send(&app).await.status, 400);
-    let exposed = world.events_of(AuditKind::KeyExposed).await;
+    let mut exposed = world.events_of(AuditKind::KeyExposed).await;
+    // Beside it stands, sooner or later, that of the secret that was proved.
+    exposed.retain(|event| event.reason().is_some());
     assert_eq!(exposed.len(), 1);
     assert_eq!(exposed[0].key_id(), Some(key.id.as_str()));
 }
