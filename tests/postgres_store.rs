@@ -88,7 +88,7 @@ async fn migrates_once_when_ten_start_together() {
     for start in starts {
         let store = start.await.unwrap().unwrap();
         let steps = number(store.pool(), "SELECT count(*) FROM keyward.key_migrations");
-        assert_eq!(steps.await, 2);
+        assert_eq!(steps.await, 3);
         store.close().await;
     }
 }
@@ -112,7 +112,7 @@ async fn refuses_tables_of_a_newer_version_and_leaves_them() {
     let text = with_causes(&error);
     assert!(text.contains("made by a newer version: step 7"), "{text}");
     let steps = number(store.pool(), "SELECT count(*) FROM keyward.key_migrations");
-    assert_eq!(steps.await, 3);
+    assert_eq!(steps.await, 4);
 }
 
 #[tokio::test]

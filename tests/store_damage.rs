@@ -22,9 +22,10 @@ use servers::Postgres;
 const CANARY: &str = "$2b$12$canary-of-a-digest";
 
 /// What is done to the row, and the column at which reading it must stop.
-const DAMAGES: [(&str, &str); 22] = [
+const DAMAGES: [(&str, &str); 23] = [
     ("owner = ''", "owner"),
     ("environment = 'Live'", "environment"),
+    ("kind = 'public'", "kind"),
     ("tenant = '*'", "tenant"),
     ("tenant = 't', platform = true", "platform"),
     ("override_tier = 'pro'", "override_until"),

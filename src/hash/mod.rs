@@ -25,11 +25,13 @@ mod error;
 mod explore;
 mod hashing;
 mod keyed;
+mod keyed_text;
 pub(crate) mod mac;
 mod memory;
 mod pepper;
 mod pool;
 mod proof;
+mod row_binding;
 mod text;
 
 pub use self::argon2id::{Argon2id, Argon2idBuilder, DangerousArgon2idBuilder};
@@ -46,6 +48,7 @@ pub use self::pool::{
     SingleFlight,
 };
 pub use self::proof::{ShortCheck, StoredProof};
+pub use self::row_binding::RowBinding;
 pub use self::text::DigestText;
 
 /// A scheme that turns a secret into a stored text and judges secrets against it.

@@ -1,7 +1,4 @@
-use std::fmt;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use super::keyed_text::{read, stored_as_text, write};
 use super::{encoding, mac};
 
 /// A MAC under a pepper over key id, stored digest and secret, kept beside the digest.
@@ -66,23 +63,7 @@ impl PartialEq for StoredProof {
 
 impl Eq for StoredProof {}
 
-impl fmt::Debug for StoredProof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        redacted("StoredProof", self.version, f)
-    }
-}
-
-impl Serialize for StoredProof {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_text())
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredProof {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self::from_text(&text))
-    }
-}
+stored_as_text!(StoredProof);
 
 /// 32 bits of a MAC under a pepper over key id and secret, which tell a wrong secret before the slow hash is asked.
 ///
@@ -150,41 +131,7 @@ impl PartialEq for ShortCheck {
 
 impl Eq for ShortCheck {}
 
-impl fmt::Debug for ShortCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        redacted("ShortCheck", self.version, f)
-    }
-}
-
-impl Serialize for ShortCheck {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_text())
-    }
-}
-
-impl<'de> Deserialize<'de> for ShortCheck {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self::from_text(&text))
-    }
-}
-
-fn read<const N: usize>(
-    text: &str,
-    decode: impl Fn(&str) -> Option<[u8; N]>,
-) -> Option<(u32, [u8; N])> {
-    let (version, rest) = encoding::versioned(text.strip_prefix("v=")?)?;
-    Some((version, decode(rest)?))
-}
-
-fn write(version: u32, rest: &str) -> String {
-    format!("v={version}${rest}")
-}
-
-fn redacted(name: &str, version: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.debug_struct(name)
-        .field("version", &version)
-        .finish_non_exhaustive()
-}
+stored_as_text!(ShortCheck);
 
 #[cfg(test)]
 mod tests {

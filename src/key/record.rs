@@ -3,10 +3,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActorRef, Credential, Environment, Generation, KeyId, KeyStatus, Metadata, Networks, OwnerId,
-    Revision, Thumbprint, TierOverride,
+    ActorRef, Credential, Environment, Generation, KeyId, KeyKind, KeyStatus, Metadata, Networks,
+    OwnerId, Revision, Thumbprint, TierOverride,
 };
 use crate::access::{Grant, Scope, Subject, TenantBinding};
+use crate::hash::RowBinding;
 use crate::time::Timestamp;
 
 /// Everything that is stored of a key. Never the secret.
@@ -20,6 +21,9 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// `live`, `test` or a custom one. Never changes.
     pub environment: Environment,
+    /// Whether it is kept secret or handed to clients. Never changes.
+    #[serde(default)]
+    pub kind: KeyKind,
     /// Whom the key belongs to. Never changes.
     pub owner: OwnerId,
     /// Which tenant's resources the key reaches.
@@ -65,6 +69,8 @@ pub struct KeyRecord {
     pub current: Credential,
     /// The one before it, live or ended.
     pub previous: Option<Credential>,
+    /// What binds all of this, usage aside, to the pepper; only with row binding.
+    pub binding: Option<RowBinding>,
 }
 
 /// The end of a key.
@@ -125,6 +131,7 @@ impl KeyRecord {
         Self {
             id,
             environment,
+            kind: KeyKind::Secret,
             owner,
             tenant: TenantBinding::None,
             name: name.into(),
@@ -147,6 +154,7 @@ impl KeyRecord {
             revision: Revision::FIRST,
             current: credential,
             previous: None,
+            binding: None,
         }
     }
 
@@ -268,11 +276,13 @@ mod tests {
         assert_eq!(record.tier_at(NOW), Some("pro"));
     }
 
-    /// As stores that keep whole records did before exposure was kept.
+    /// As stores that keep whole records did before these fields were kept.
     #[test]
-    fn is_not_exposed_where_its_text_says_nothing_of_it() {
+    fn is_secret_and_neither_exposed_nor_bound_where_its_text_says_nothing_of_it() {
         let mut text = serde_json::to_value(record()).unwrap();
-        assert!(text.as_object_mut().unwrap().remove("exposed_at").is_some());
+        for later in ["exposed_at", "kind", "binding"] {
+            assert!(text.as_object_mut().unwrap().remove(later).is_some());
+        }
         let read: KeyRecord = serde_json::from_value(text).unwrap();
         assert_eq!(read, record());
     }

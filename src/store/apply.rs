@@ -24,6 +24,7 @@ pub fn apply_update(stored: &KeyRecord, update: &KeyRecord) -> Result<KeyRecord,
     Ok(KeyRecord {
         id: stored.id,
         environment: stored.environment,
+        kind: stored.kind,
         owner: stored.owner.clone(),
         created_at: stored.created_at,
         created_by: stored.created_by.clone(),

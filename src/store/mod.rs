@@ -73,7 +73,7 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
     /// Replaces the record if the stored one still has `record.revision`, and returns the new revision, one higher.
     ///
     /// Usage fields of `record` are ignored: the stored ones stay, and a credential's last use follows its
-    /// generation. Id, environment, owner and creation never change and are ignored too.
+    /// generation. Id, environment, kind, owner and creation never change and are ignored too.
     ///
     /// # Errors
     ///

@@ -1,10 +1,11 @@
 //! Arbitrary records, uses and queries. Values that filters compare are drawn from few, so that they meet.
 
 use keyward::access::{Grant, Scope, TenantBinding};
-use keyward::hash::{DigestText, SecretOrigin, ShortCheck, StoredProof};
+use keyward::hash::{DigestText, RowBinding, SecretOrigin, ShortCheck, StoredProof};
 use keyward::key::{
-    ActorRef, Credential, CredentialEnd, Environment, Generation, HintTail, KeyId, KeyRecord,
-    KeyStatus, LastUse, Metadata, Networks, Revision, Revocation, Thumbprint, TierOverride,
+    ActorRef, Credential, CredentialEnd, Environment, Generation, HintTail, KeyId, KeyKind,
+    KeyRecord, KeyStatus, LastUse, Metadata, Networks, Revision, Revocation, Thumbprint,
+    TierOverride,
 };
 use keyward::store::{Cursor, ListKeys, ListOrder, Usage, UsageFilter};
 use keyward::time::Timestamp;
@@ -196,6 +197,8 @@ prop_compose! {
         last_used in option::of((moment(), any::<Option<std::net::IpAddr>>())),
         revision in any::<u64>(),
         previous in option::of(credential().boxed()),
+        publishable in any::<bool>(),
+        binding in option::of(text()),
     ) -> KeyRecord {
         record.expires_at = expires_at;
         record.disabled = disabled;
@@ -204,6 +207,8 @@ prop_compose! {
         record.last_used = last_used.map(|(at, from)| LastUse::new(at, from));
         record.revision = Revision::new(revision);
         record.previous = previous;
+        record.kind = if publishable { KeyKind::Publishable } else { KeyKind::Secret };
+        record.binding = binding.map(|text| RowBinding::from_text(&text));
         record
     }
 }

@@ -1,7 +1,7 @@
 //! A record as the values of a statement.
 
 use crate::access::TenantBinding;
-use crate::hash::{SecretOrigin, ShortCheck, StoredProof};
+use crate::hash::{RowBinding, SecretOrigin, ShortCheck, StoredProof};
 use crate::key::{Credential, CredentialEnd, HintTail, KeyRecord, Revision, Thumbprint};
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -75,7 +75,8 @@ pub(super) fn bind_record<B: Bind>(query: B, record: &KeyRecord, texts: &Texts) 
         .text(record.environment.as_str())
         .text(record.owner.as_str())
         .time(record.created_at)
-        .text(record.created_by.as_str());
+        .text(record.created_by.as_str())
+        .text(record.kind.as_str());
     let query = bind_changeable(query, record, texts, record.revision);
     let from = record.last_used.and_then(|last| last.from);
     query
@@ -85,7 +86,7 @@ pub(super) fn bind_record<B: Bind>(query: B, record: &KeyRecord, texts: &Texts) 
         .maybe_time(record.previous.as_ref().and_then(|it| it.last_used_at))
 }
 
-/// Binds what an update may change: settings, revision and both credentials.
+/// Binds what an update may change: settings, revision, both credentials and the binding.
 pub(super) fn bind_changeable<B: Bind>(
     query: B,
     record: &KeyRecord,
@@ -95,7 +96,9 @@ pub(super) fn bind_changeable<B: Bind>(
     let query = bind_settings(query, record, texts);
     let query = bind_end(query, record).revision(revision);
     let query = bind_credential(query, Some(&record.current));
-    bind_credential(query, record.previous.as_ref())
+    let query = bind_credential(query, record.previous.as_ref());
+    let binding = record.binding.as_ref().map(RowBinding::to_text);
+    query.maybe_text(binding.as_deref())
 }
 
 fn bind_settings<B: Bind>(query: B, record: &KeyRecord, texts: &Texts) -> B {

@@ -11,9 +11,10 @@ use super::bind;
 use super::statements::COLUMNS;
 use crate::BoxError;
 use crate::access::{Grant, TenantBinding};
-use crate::hash::{DigestText, SecretOrigin, ShortCheck, StoredProof};
+use crate::hash::{DigestText, RowBinding, SecretOrigin, ShortCheck, StoredProof};
 use crate::key::{
-    Credential, CredentialEnd, Generation, KeyRecord, LastUse, Revision, Revocation, TierOverride,
+    Credential, CredentialEnd, Generation, KeyKind, KeyRecord, LastUse, Revision, Revocation,
+    TierOverride,
 };
 use crate::store::StoreError;
 use crate::time::Timestamp;
@@ -103,6 +104,7 @@ where
             owner: self.parsed()?,
             created_at: self.time()?,
             created_by: self.parsed()?,
+            kind: self.kind()?,
             tenant: self.tenant()?,
             name: self.text()?.to_owned(),
             description: self.maybe_string()?,
@@ -121,6 +123,7 @@ where
             revision: Revision::new(self.number()?.cast_unsigned()),
             current: self.current()?,
             previous: self.maybe_credential()?,
+            binding: self.maybe_text()?.map(RowBinding::from_text),
             last_used: self.last_use()?,
         };
         record.current.last_used_at = self.maybe_time()?;
@@ -129,6 +132,13 @@ where
             previous.last_used_at = previous_last_used_at;
         }
         Ok(record)
+    }
+
+    fn kind(&mut self) -> Result<KeyKind, StoreError> {
+        let word = self.text()?;
+        let known = [KeyKind::Secret, KeyKind::Publishable];
+        let kind = known.into_iter().find(|kind| kind.as_str() == word);
+        kind.ok_or_else(|| self.corrupt(UNKNOWN))
     }
 
     fn tenant(&mut self) -> Result<TenantBinding, StoreError> {

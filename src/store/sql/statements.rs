@@ -16,10 +16,10 @@ pub(super) struct Statements {
     pub(super) exists: &'static str,
     /// All columns, from $1.
     pub(super) insert: &'static str,
-    /// The same, and the limit $49. Counts the owner's keys that are active when the new one is created ($3 and $4), and
+    /// The same, and the limit $51. Counts the owner's keys that are active when the new one is created ($3 and $4), and
     /// inserts while there are fewer.
     pub(super) insert_within_limit: &'static str,
-    /// Settings are $1 to $20, the next revision $21, credentials $22 to $39 (generations $22 and $31), then id and the
+    /// Settings are $1 to $20, the next revision $21, credentials $22 to $39 (generations $22 and $31), the binding $40, then id and the
     /// revision that must still be stored.
     ///
     /// A last use follows its generation: the right-hand sides see the row as it was.
@@ -36,10 +36,10 @@ pub(super) struct Statements {
 }
 
 /// All columns, in the order in which records are bound and read: what never changes, settings, revision, current and
-/// previous credential, usage.
+/// previous credential, binding, usage.
 macro_rules! columns {
     () => {
-        "id, environment, owner, created_at, created_by, \
+        "id, environment, owner, created_at, created_by, kind, \
          tenant, platform, name, description, tier, override_tier, override_until, role, scopes, denied, networks, \
          certificate, metadata, justification, expires_at, disabled, revoked_at, revoked_by, revoked_reason, \
          exposed_at, \
@@ -48,6 +48,7 @@ macro_rules! columns {
          current_created_at, current_end, current_end_at, \
          previous_generation, previous_digest, previous_origin, previous_hint, previous_proof, previous_check, \
          previous_created_at, previous_end, previous_end_at, \
+         binding, \
          last_used_at, last_used_from, current_last_used_at, previous_last_used_at"
     };
 }
@@ -64,7 +65,7 @@ macro_rules! insert {
             columns!(),
             ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
              $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, \
-             $43, $44, $45, $46, $47, $48",
+             $43, $44, $45, $46, $47, $48, $49, $50",
             $condition
         )
     };
@@ -121,7 +122,7 @@ macro_rules! statements {
                     " WHERE (SELECT count(*) FROM ",
                     $table,
                     " WHERE owner = $3 AND revoked_at IS NULL AND NOT disabled \
-                     AND (expires_at IS NULL OR expires_at > $4)) < $49"
+                     AND (expires_at IS NULL OR expires_at > $4)) < $51"
                 )
             ),
             update: concat!(
@@ -139,11 +140,12 @@ macro_rules! statements {
                  previous_generation = $31, previous_digest = $32, previous_origin = $33, previous_hint = $34, \
                  previous_proof = $35, previous_check = $36, previous_created_at = $37, previous_end = $38, \
                  previous_end_at = $39, \
+                 binding = $40, \
                  current_last_used_at = CASE WHEN current_generation = $22 THEN current_last_used_at \
                  WHEN previous_generation = $22 THEN previous_last_used_at END, \
                  previous_last_used_at = CASE WHEN current_generation = $31 THEN current_last_used_at \
                  WHEN previous_generation = $31 THEN previous_last_used_at END \
-                 WHERE id = $40 AND revision = $41"
+                 WHERE id = $41 AND revision = $42"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE id = $1 AND revision = $2"),
             list: list!($table, "$1 IS NULL AND $2 IS NULL"),

@@ -132,6 +132,23 @@ macro_rules! reviews {
     };
 }
 
+/// Step 3: what kind of key it is, and what binds its row.
+macro_rules! kinds {
+    (table: $table:literal, text: $text:literal) => {
+        concat!(
+            "ALTER TABLE ",
+            $table,
+            " ADD COLUMN kind ",
+            $text,
+            " NOT NULL DEFAULT 'secret';\nALTER TABLE ",
+            $table,
+            " ADD COLUMN binding ",
+            $text,
+            ";\n",
+        )
+    };
+}
+
 /// Strict, so that a type is a type.
 #[cfg(feature = "sqlite")]
 pub(super) const SQLITE: Schema = Schema {
@@ -147,6 +164,7 @@ pub(super) const SQLITE: Schema = Schema {
             "reviews",
             reviews!(table: "keyward_keys", number: "INTEGER"),
         ),
+        (3, "kinds", kinds!(table: "keyward_keys", text: "TEXT")),
     ],
 };
 
@@ -172,6 +190,11 @@ pub(super) const POSTGRES: Schema = Schema {
             "reviews",
             reviews!(table: "keyward.keys", number: "BIGINT"),
         ),
+        (
+            3,
+            "kinds",
+            kinds!(table: "keyward.keys", text: "TEXT COLLATE \"C\""),
+        ),
     ],
 };
 
@@ -185,12 +208,12 @@ mod tests {
         #[cfg(feature = "sqlite")]
         assert_eq!(
             SQLITE.fingerprints(),
-            ["c6c49317fadb37d7", "94404c90bcd6db13"]
+            ["c6c49317fadb37d7", "94404c90bcd6db13", "0be01c54e1d2479b"]
         );
         #[cfg(feature = "postgres")]
         assert_eq!(
             POSTGRES.fingerprints(),
-            ["3dd4178ccff6a95a", "93685008d855622f"]
+            ["3dd4178ccff6a95a", "93685008d855622f", "28eb1f93692c3728"]
         );
     }
 }

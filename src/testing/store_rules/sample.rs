@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::access::{Grant, Scope, TenantBinding};
-use crate::hash::{DigestText, SecretOrigin, ShortCheck, StoredProof};
+use crate::hash::{DigestText, RowBinding, SecretOrigin, ShortCheck, StoredProof};
 use crate::key::{
-    Credential, CredentialEnd, Environment, Generation, KeyId, KeyRecord, LastUse, Metadata,
-    Revision, Revocation, Thumbprint, TierOverride,
+    Credential, CredentialEnd, Environment, Generation, KeyId, KeyKind, KeyRecord, LastUse,
+    Metadata, Revision, Revocation, Thumbprint, TierOverride,
 };
 use crate::store::{InsertKey, KeyStore, StoreError};
 use crate::time::Timestamp;
@@ -83,6 +83,11 @@ pub(in crate::testing) fn full(number: u32) -> KeyRecord {
     record.revision = Revision::new(41);
     record.current = keyed(8, CredentialEnd::At(NOW.saturating_add(DAY)));
     record.previous = Some(keyed(7, CredentialEnd::OnSuccessorUse(NOW)));
+    record.kind = KeyKind::Publishable;
+    record.binding = Some(RowBinding::from_text(&format!(
+        "v=3${}",
+        "B".repeat(42) + "A"
+    )));
     record
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Handles;
 use super::sample::{DAY, NOW, find, full, id, insert, metadata, plain, read, refused, stored};
-use crate::key::{Environment, KeyId, Revision};
+use crate::key::{Environment, KeyId, KeyKind, Revision};
 use crate::store::{KeyStore, StoreError};
 
 /// An update replaces settings, state and credentials, and its answer is the stored revision, one higher.
@@ -13,7 +13,8 @@ pub async fn update_replaces_what_may_change(handles: &Handles) {
     let before = plain(1, "acme");
     insert(store, &before).await;
     let mut next = full(1);
-    (next.environment, next.owner) = (before.environment, before.owner);
+    (next.environment, next.kind) = (before.environment, before.kind);
+    next.owner = before.owner.clone();
     (next.created_at, next.created_by) = (before.created_at, before.created_by);
     next.revision = before.revision;
     next.revision = store
@@ -57,13 +58,14 @@ pub async fn update_answers_not_found_for_an_unknown_id(handles: &Handles) {
     assert!(find(store, &id(1)).await.is_none());
 }
 
-/// Environment, owner and creation stay as they were inserted, whatever an update says.
+/// Environment, kind, owner and creation stay as they were inserted, whatever an update says.
 pub async fn update_keeps_what_never_changes(handles: &Handles) {
     let store = handles.store();
     let before = plain(1, "acme");
     insert(store, &before).await;
     let mut changed = before.clone();
     changed.environment = Environment::test();
+    changed.kind = KeyKind::Publishable;
     changed.owner = read("mallory");
     changed.created_at = NOW.saturating_sub(DAY);
     changed.created_by = read("user:mallory");
