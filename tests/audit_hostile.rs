@@ -23,7 +23,6 @@ use keyward::audit::{
     SqliteAuditSink, TracingSink,
 };
 use keyward::store::sqlx::{self, PgPool, SqlitePool};
-use keyward::testing::audit_rules::run;
 use keyward::time::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use proptest::sample::select;
@@ -251,7 +250,7 @@ fn traced(events: &[AuditEvent]) -> [String; 2] {
         .with_writer(move || to_json.clone());
     {
         let _default = subscriber.finish().set_default();
-        run(async { TracingSink::new().write(events).await.unwrap() });
+        trace(events);
     }
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -259,7 +258,7 @@ fn traced(events: &[AuditEvent]) -> [String; 2] {
         .with_writer(move || to_text.clone());
     {
         let _default = subscriber.finish().set_default();
-        run(async { TracingSink::new().write(events).await.unwrap() });
+        trace(events);
     }
     [json.text(), text.text()]
 }
@@ -399,4 +398,10 @@ proptest! {
     fn any_events_in_a_csv_file(events in proptest::collection::vec(event(), 1..40)) {
         check_csv(&events);
     }
+}
+
+fn trace(events: &[AuditEvent]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let written = runtime.unwrap().block_on(TracingSink::new().write(events));
+    written.unwrap();
 }

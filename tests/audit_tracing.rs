@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use keyward::audit::{ActorRef, AuditEvent, AuditKind, AuditSink, TARGET, TracingSink};
-use keyward::testing::audit_rules::run;
 use keyward::time::Timestamp;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
@@ -61,7 +60,7 @@ fn as_json(events: &[AuditEvent]) -> Vec<Value> {
         .without_time()
         .with_writer(output.clone());
     let _default = subscriber.finish().set_default();
-    run(async { TracingSink::new().write(events).await.unwrap() });
+    trace(events);
     output
         .lines()
         .iter()
@@ -75,7 +74,7 @@ fn as_text(events: &[AuditEvent]) -> Vec<String> {
         .with_ansi(false)
         .with_writer(output.clone());
     let _default = subscriber.finish().set_default();
-    run(async { TracingSink::new().write(events).await.unwrap() });
+    trace(events);
     output.lines()
 }
 
@@ -175,4 +174,10 @@ fn keeps_the_order() {
         .map(|line| line["fields"]["sequence"].as_u64().unwrap())
         .collect();
     assert_eq!(order, [1, 2, 3, 4, 5]);
+}
+
+fn trace(events: &[AuditEvent]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let written = runtime.unwrap().block_on(TracingSink::new().write(events));
+    written.unwrap();
 }

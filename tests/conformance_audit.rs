@@ -248,11 +248,9 @@ impl AuditSink for Reversing {
     }
 }
 
-#[test]
+#[tokio::test]
 #[should_panic(expected = "left == right")]
-fn notices_a_sink_that_turns_the_order_around() {
-    keyward::testing::audit_rules::run(async {
-        let probe = in_memory(Reversing);
-        keyward::testing::audit_rules::keeps_the_order(&probe).await;
-    });
+async fn notices_a_sink_that_turns_the_order_around() {
+    let probe = in_memory(Reversing);
+    keyward::testing::audit_rules::keeps_the_order(&probe).await;
 }

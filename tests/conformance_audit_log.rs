@@ -151,26 +151,22 @@ where
     }
 }
 
-#[test]
+#[tokio::test]
 #[should_panic(expected = "an over-full page")]
-fn notices_pages_without_a_bound() {
-    audit_log_rules::run(async {
-        let unbounded: fn(&AuditQuery, Vec<LoggedEvent>) -> AuditPage =
-            |_, events| AuditPage::cut(events, 1000);
-        let probe = over_memory(|memory| Broken(memory, unbounded));
-        audit_log_rules::keeps_pages_within_their_bounds(&probe).await;
-    });
+async fn notices_pages_without_a_bound() {
+    let unbounded: fn(&AuditQuery, Vec<LoggedEvent>) -> AuditPage =
+        |_, events| AuditPage::cut(events, 1000);
+    let probe = over_memory(|memory| Broken(memory, unbounded));
+    audit_log_rules::keeps_pages_within_their_bounds(&probe).await;
 }
 
-#[test]
+#[tokio::test]
 #[should_panic(expected = "left == right")]
-fn notices_an_event_that_is_left_out() {
-    audit_log_rules::run(async {
-        let lossy: fn(&AuditQuery, Vec<LoggedEvent>) -> AuditPage = |query, mut events| {
-            events.retain(|found| found.event.sequence() != Some(17));
-            AuditPage::cut(events, query.page_size())
-        };
-        let probe = over_memory(|memory| Broken(memory, lossy));
-        audit_log_rules::pages_hold_every_event_once(&probe).await;
-    });
+async fn notices_an_event_that_is_left_out() {
+    let lossy: fn(&AuditQuery, Vec<LoggedEvent>) -> AuditPage = |query, mut events| {
+        events.retain(|found| found.event.sequence() != Some(17));
+        AuditPage::cut(events, query.page_size())
+    };
+    let probe = over_memory(|memory| Broken(memory, lossy));
+    audit_log_rules::pages_hold_every_event_once(&probe).await;
 }

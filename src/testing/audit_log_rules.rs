@@ -41,7 +41,6 @@
 )]
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -71,25 +70,25 @@ pub trait LogProbe: Send + Sync {
 #[macro_export]
 macro_rules! __audit_log_rules {
     ($callback:path $(, $argument:tt)*) => {
-        $callback! { ($($argument)*)
-            has_nothing_to_read_at_first,
-            reads_events_as_they_were_written,
-            pages_hold_every_event_once,
-            has_no_next_page_after_the_last_event,
-            keeps_pages_within_their_bounds,
-            goes_on_behind_any_event,
-            reads_on_where_it_once_ended,
-            filters_as_the_query_means_it,
-            pages_through_what_a_filter_leaves,
-            takes_the_first_moment_and_not_the_last,
-            takes_moments_at_the_ends_of_time,
-            reads_nothing_of_no_kind,
-            keeps_to_events_without_a_tenant,
-            compares_hostile_texts_byte_for_byte,
-            knows_no_wildcards,
-            finds_what_was_cut,
-            loses_and_repeats_nothing_while_others_write,
-            names_an_event_that_cannot_be_read,
+        $callback! { ($($argument),*)
+            has_nothing_to_read_at_first
+            reads_events_as_they_were_written
+            pages_hold_every_event_once
+            has_no_next_page_after_the_last_event
+            keeps_pages_within_their_bounds
+            goes_on_behind_any_event
+            reads_on_where_it_once_ended
+            filters_as_the_query_means_it
+            pages_through_what_a_filter_leaves
+            takes_the_first_moment_and_not_the_last
+            takes_moments_at_the_ends_of_time
+            reads_nothing_of_no_kind
+            keeps_to_events_without_a_tenant
+            compares_hostile_texts_byte_for_byte
+            knows_no_wildcards
+            finds_what_was_cut
+            loses_and_repeats_nothing_while_others_write
+            names_an_event_that_cannot_be_read
         }
     };
 }
@@ -97,49 +96,17 @@ macro_rules! __audit_log_rules {
 /// Makes one test of every rule, in a module of the given name.
 ///
 /// The second argument is a path, as seen from inside that module, to an `async fn() -> impl LogProbe` that returns a
-/// fresh, empty trail.
+/// fresh, empty trail. The crate that uses it needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! audit_log_conformance {
     ($module:ident, $factory:path) => {
         mod $module {
-            $crate::__audit_log_rules!($crate::__audit_log_tests, $factory);
+            $crate::__audit_log_rules!($crate::__rule_tests, audit_log_rules, { $factory().await });
         }
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __audit_log_tests {
-    (($factory:path) $($rule:ident,)*) => {
-        $(
-            #[test]
-            fn $rule() {
-                $crate::testing::audit_log_rules::run(async {
-                    let probe = $factory().await;
-                    $crate::testing::audit_log_rules::$rule(&probe).await;
-                });
-            }
-        )*
-    };
-}
-
-macro_rules! names {
-    (() $($rule:ident,)*) => {
-        /// The names of all rules.
-        pub const RULES: &[&str] = &[$(stringify!($rule),)*];
-    };
-}
-
-__audit_log_rules!(names);
-
-/// Runs a rule on a tokio runtime of its own.
-pub fn run(rule: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(rule);
-}
+__audit_log_rules!(super::suite::rule_names);
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 

@@ -41,7 +41,6 @@
 )]
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,20 +68,20 @@ pub trait SinkProbe: Send + Sync {
 #[macro_export]
 macro_rules! __audit_sink_rules {
     ($callback:path $(, $argument:tt)*) => {
-        $callback! { ($($argument)*)
-            keeps_the_order,
-            has_the_batch_when_write_returned,
-            accepts_an_empty_batch,
-            accepts_a_large_batch,
-            keeps_every_field,
-            keeps_an_event_without_optional_fields,
-            keeps_hostile_text_on_one_line,
-            loses_nothing_between_concurrent_writers,
-            keeps_batches_apart,
-            has_everything_after_a_flush,
-            flushes_an_empty_sink,
-            remembers_the_last_sequence,
-            works_on_after_a_dropped_call,
+        $callback! { ($($argument),*)
+            keeps_the_order
+            has_the_batch_when_write_returned
+            accepts_an_empty_batch
+            accepts_a_large_batch
+            keeps_every_field
+            keeps_an_event_without_optional_fields
+            keeps_hostile_text_on_one_line
+            loses_nothing_between_concurrent_writers
+            keeps_batches_apart
+            has_everything_after_a_flush
+            flushes_an_empty_sink
+            remembers_the_last_sequence
+            works_on_after_a_dropped_call
         }
     };
 }
@@ -90,49 +89,17 @@ macro_rules! __audit_sink_rules {
 /// Makes one test of every rule, in a module of the given name.
 ///
 /// The second argument is a path, as seen from inside that module, to an `async fn() -> impl SinkProbe` that returns a
-/// fresh, empty sink.
+/// fresh, empty sink. The crate that uses it needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! audit_sink_conformance {
     ($module:ident, $factory:path) => {
         mod $module {
-            $crate::__audit_sink_rules!($crate::__audit_sink_tests, $factory);
+            $crate::__audit_sink_rules!($crate::__rule_tests, audit_rules, { $factory().await });
         }
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __audit_sink_tests {
-    (($factory:path) $($rule:ident,)*) => {
-        $(
-            #[test]
-            fn $rule() {
-                $crate::testing::audit_rules::run(async {
-                    let probe = $factory().await;
-                    $crate::testing::audit_rules::$rule(&probe).await;
-                });
-            }
-        )*
-    };
-}
-
-macro_rules! names {
-    (() $($rule:ident,)*) => {
-        /// The names of all rules.
-        pub const RULES: &[&str] = &[$(stringify!($rule),)*];
-    };
-}
-
-__audit_sink_rules!(names);
-
-/// Runs a rule on a tokio runtime of its own.
-pub fn run(rule: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(rule);
-}
+__audit_sink_rules!(super::suite::rule_names);
 
 fn event(sequence: u64) -> AuditEvent {
     let [.., a, b] = sequence.to_be_bytes();

@@ -13,6 +13,7 @@ pub mod notice_rules;
 mod random;
 pub mod rate_limit_rules;
 pub mod store_rules;
+mod suite;
 
 pub use clock::ManualClock;
 pub use counting_hasher::CountingHasher;

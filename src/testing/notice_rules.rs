@@ -68,18 +68,18 @@ impl LogHandles {
 #[macro_export]
 macro_rules! __notice_log_rules {
     ($callback:path $(, $argument:tt)*) => {
-        $callback! { ($($argument)*)
-            a_claim_closes_a_notice_until_the_moment_it_ends,
-            a_claim_that_ended_is_taken_over,
-            a_deferred_notice_is_open_at_its_moment_and_counted,
-            a_holder_defers_no_claim_but_its_own,
-            forgets_what_is_older_and_nothing_else,
-            of_twenty_that_claim_at_once_one_has_it,
-            opens_in_the_order_of_the_question,
-            tells_notices_apart_by_every_byte,
-            what_nobody_claimed_can_be_sent,
-            what_nobody_knows_is_open,
-            what_was_sent_stays_sent,
+        $callback! { ($($argument),*)
+            a_claim_closes_a_notice_until_the_moment_it_ends
+            a_claim_that_ended_is_taken_over
+            a_deferred_notice_is_open_at_its_moment_and_counted
+            a_holder_defers_no_claim_but_its_own
+            forgets_what_is_older_and_nothing_else
+            of_twenty_that_claim_at_once_one_has_it
+            opens_in_the_order_of_the_question
+            tells_notices_apart_by_every_byte
+            what_nobody_claimed_can_be_sent
+            what_nobody_knows_is_open
+            what_was_sent_stays_sent
         }
     };
 }
@@ -92,32 +92,12 @@ macro_rules! __notice_log_rules {
 macro_rules! notice_log_conformance {
     ($module:ident, $factory:path) => {
         mod $module {
-            $crate::__notice_log_rules!($crate::__notice_log_tests, $factory);
+            $crate::__notice_log_rules!($crate::__rule_tests, notice_rules, { $factory().await });
         }
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __notice_log_tests {
-    (($factory:path) $($rule:ident,)*) => {
-        $(
-            #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn $rule() {
-                $crate::testing::notice_rules::$rule(&$factory().await).await;
-            }
-        )*
-    };
-}
-
-macro_rules! names {
-    (() $($rule:ident,)*) => {
-        /// The names of all rules.
-        pub const RULES: &[&str] = &[$(stringify!($rule),)*];
-    };
-}
-
-__notice_log_rules!(names);
+__notice_log_rules!(super::suite::rule_names);
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const LEASE: Duration = Duration::from_secs(60);

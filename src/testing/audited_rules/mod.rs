@@ -54,19 +54,19 @@ pub trait AuditedProbe: Send + Sync {
 #[macro_export]
 macro_rules! __audited_store_rules {
     ($callback:path $(, $argument:tt)*) => {
-        $callback! { ($($argument)*)
-            a_change_and_its_event_are_made,
-            a_dropped_call_leaves_both_or_neither,
-            a_known_event_id_leaves_no_change,
-            a_reader_sees_the_trail_grow_at_its_end,
-            a_refused_delete_leaves_no_event,
-            a_refused_insert_leaves_no_event,
-            a_refused_update_leaves_no_event,
-            an_owner_limit_that_is_raced_leaves_no_further_event,
-            events_keep_everything_but_their_sequence,
-            other_events_end_in_the_same_trail,
-            racing_changes_of_one_key_leave_an_event_each,
-            sequences_have_no_gaps_when_raced,
+        $callback! { ($($argument),*)
+            a_change_and_its_event_are_made
+            a_dropped_call_leaves_both_or_neither
+            a_known_event_id_leaves_no_change
+            a_reader_sees_the_trail_grow_at_its_end
+            a_refused_delete_leaves_no_event
+            a_refused_insert_leaves_no_event
+            a_refused_update_leaves_no_event
+            an_owner_limit_that_is_raced_leaves_no_further_event
+            events_keep_everything_but_their_sequence
+            other_events_end_in_the_same_trail
+            racing_changes_of_one_key_leave_an_event_each
+            sequences_have_no_gaps_when_raced
         }
     };
 }
@@ -79,31 +79,14 @@ macro_rules! __audited_store_rules {
 macro_rules! audited_store_conformance {
     ($module:ident, $factory:path) => {
         mod $module {
-            $crate::__audited_store_rules!($crate::__audited_store_tests, $factory);
+            $crate::__audited_store_rules!($crate::__rule_tests, audited_rules, {
+                $factory().await
+            });
         }
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __audited_store_tests {
-    (($factory:path) $($rule:ident,)*) => {$(
-        #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
-        async fn $rule() {
-            let probe = $factory().await;
-            $crate::testing::audited_rules::$rule(&probe).await;
-        }
-    )*};
-}
-
-macro_rules! names {
-    (() $($rule:ident,)*) => {
-        /// The names of all rules.
-        pub const RULES: &[&str] = &[$(stringify!($rule),)*];
-    };
-}
-
-__audited_store_rules!(names);
+__audited_store_rules!(super::suite::rule_names);
 
 fn store(probe: &dyn AuditedProbe) -> Arc<dyn AuditedStore> {
     probe.stores().into_iter().next().expect("a store")

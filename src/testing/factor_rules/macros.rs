@@ -13,12 +13,23 @@
 #[macro_export]
 macro_rules! factor_store_conformance {
     ($module:ident, $factory:expr $(,)?) => {
-        $crate::factor_store_conformance!(@table module ($module, $factory));
-    };
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
 
-    // The one table of rules.
-    (@table $then:ident $arguments:tt) => {
-        $crate::factor_store_conformance! { @$then $arguments
+            $crate::__factor_store_rules!($crate::__rule_tests, factor_rules, {
+                $crate::testing::factor_rules::FactorHandles::from(($factory).await)
+            });
+        }
+    };
+}
+
+/// The table from which the tests and [`RULES`](crate::testing::factor_rules::RULES) are made.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __factor_store_rules {
+    ($callback:path $(, $argument:tt)*) => {
+        $callback! { ($($argument),*)
             a_first_write_needs_an_empty_place
             a_removal_needs_the_revision_that_is_kept
             a_row_made_anew_is_not_the_one_before_it
@@ -31,25 +42,6 @@ macro_rules! factor_store_conformance {
             of_racing_writes_one_succeeds
             what_is_written_comes_back
             writes_are_seen_from_every_handle
-        }
-    };
-
-    (@names () $($rule:ident)*) => {
-        &[$(stringify!($rule),)*]
-    };
-
-    (@module ($module:ident, $factory:expr) $($rule:ident)*) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
-                async fn $rule() {
-                    let handles = $crate::testing::factor_rules::FactorHandles::from(($factory).await);
-                    $crate::testing::factor_rules::$rule(&handles).await;
-                }
-            )*
         }
     };
 }

@@ -28,8 +28,7 @@ pub use self::rows::{
     writes_are_seen_from_every_handle,
 };
 
-/// The names of all rules, as [`factor_store_conformance!`](crate::factor_store_conformance) runs them.
-pub const RULES: &[&str] = crate::factor_store_conformance!(@table names ());
+crate::__factor_store_rules!(super::suite::rule_names);
 
 fn actor(name: &str) -> ActorRef {
     name.parse().expect("it is an actor's name")

@@ -126,13 +126,12 @@ macro_rules! key_store_conformance {
         }
     };
 
-    (@tests declared $factory:expr, [$($rule:ident)*] $(else $unused:tt)?) => {$(
-        #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
-        async fn $rule() {
-            let handles = $crate::testing::store_rules::Handles::from(($factory).await);
-            $crate::testing::store_rules::$rule(&handles).await;
+    (@tests declared $factory:expr, [$($rule:ident)*] $(else $unused:tt)?) => {
+        $crate::__rule_tests! {
+            (store_rules, $crate::testing::store_rules::Handles::from(($factory).await))
+            $($rule)*
         }
-    )*};
+    };
     (@tests undeclared $factory:expr, [$($rule:ident)*] else $instead:tt) => {
         $(
             #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
