@@ -8,35 +8,29 @@
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use keyward::access::Grant;
 use keyward::alert::rules::KeyExposed;
 use keyward::async_trait;
-use keyward::audit::{
-    AuditEvent, AuditKind, AuditLog, AuditObserver, AuditQuery, AuditSink, MemorySink,
-};
+use keyward::audit::{AuditEvent, AuditKind, AuditObserver, AuditQuery};
 use keyward::hash::{DigestText, Hashing};
-use keyward::key::{KeyId, KeyRecord, Revision};
+use keyward::key::KeyId;
 use keyward::second_factor::{FactorAttempt, FactorCode, FactorError, FactorMethod, SecondFactor};
 use keyward::service::{
     Actor, Field, ImportKey, IssuePolicy, IssueRule, IssueRules, KeyService, LeakOutcome,
     LeakedTokens, LifecycleError, UpdateKey,
 };
 
-use keyward::store::{
-    AuditedError, AuditedStore, Capabilities, InsertKey, KeyStore, ListKeys, MemoryStore, Page,
-    StoreError, Usage,
-};
+use keyward::store::KeyStore;
 use tokio::time::timeout;
 
 mod alert_support;
 mod common;
 
 use alert_support::{HOUR, counts, event, of_nobody, shown, text, use_of, watching};
-use common::{Rig, admin, quick_bcrypt, request, request_with, rig, tenant};
+use common::{Ledger, Rig, Telling, admin, quick_bcrypt, request, request_with, rig, tenant};
 
 fn role(name: &str) -> Grant {
     Grant::Role(name.parse().unwrap())
@@ -228,87 +222,6 @@ async fn a_trail_that_hangs_holds_up_a_report_once_and_not_for_each_key() {
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
-/// A store whose commit is done before its answer has travelled back.
-#[derive(Clone, Debug)]
-struct FarAway {
-    keys: Arc<MemoryStore>,
-    trail: MemorySink,
-    hangs: Arc<AtomicBool>,
-}
-
-impl FarAway {
-    async fn commit(&self, event: &AuditEvent) {
-        let told = std::slice::from_ref(event);
-        self.trail.write(told).await.unwrap();
-        while self.hangs.load(Ordering::Relaxed) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-#[async_trait]
-impl KeyStore for FarAway {
-    fn capabilities(&self) -> Capabilities {
-        self.keys.capabilities()
-    }
-    async fn insert(&self, insert: InsertKey) -> Result<(), StoreError> {
-        self.keys.insert(insert).await
-    }
-    async fn find(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        self.keys.find(id).await
-    }
-    async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
-        self.keys.update(record).await
-    }
-    async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError> {
-        self.keys.record_usage(usage).await
-    }
-    async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
-        self.keys.list(query).await
-    }
-    async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {
-        self.keys.delete(id, expected).await
-    }
-}
-
-#[async_trait]
-impl AuditedStore for FarAway {
-    fn sink(&self) -> Arc<dyn AuditSink> {
-        Arc::new(self.trail.clone())
-    }
-    fn log(&self) -> Option<Arc<dyn AuditLog>> {
-        None
-    }
-    async fn insert_with_event(
-        &self,
-        insert: InsertKey,
-        event: &AuditEvent,
-    ) -> Result<(), AuditedError> {
-        self.keys.insert(insert).await?;
-        self.commit(event).await;
-        Ok(())
-    }
-    async fn update_with_event(
-        &self,
-        record: &KeyRecord,
-        event: &AuditEvent,
-    ) -> Result<Revision, AuditedError> {
-        let revision = self.keys.update(record).await?;
-        self.commit(event).await;
-        Ok(revision)
-    }
-    async fn delete_with_event(
-        &self,
-        id: &KeyId,
-        expected: Revision,
-        event: &AuditEvent,
-    ) -> Result<(), AuditedError> {
-        self.keys.delete(id, expected).await?;
-        self.commit(event).await;
-        Ok(())
-    }
-}
-
 #[derive(Clone, Debug, Default)]
 struct Watcher(Arc<Mutex<Vec<AuditKind>>>);
 
@@ -318,12 +231,8 @@ impl AuditObserver for Watcher {
     }
 }
 
-fn far_away() -> (FarAway, Watcher, KeyService) {
-    let store = FarAway {
-        keys: Arc::default(),
-        trail: MemorySink::unbounded(),
-        hangs: Arc::default(),
-    };
+fn far_away() -> (Ledger, Watcher, KeyService) {
+    let store = Ledger::new();
     let watcher = Watcher::default();
     let hashing = Hashing::builder().prefer(quick_bcrypt(4)).build().unwrap();
     let builder = KeyService::builder_audited(store.clone()).hashing(hashing);
@@ -338,14 +247,14 @@ async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts()
     let (store, watcher, service) = far_away();
     let issued = service.issue(&admin(), request()).await.unwrap();
     let id = issued.record().id;
-    store.hangs.store(true, Ordering::Relaxed);
+    store.telling(Telling::AnswersLate);
     let stronger = UpdateKey::new().with_grant(role("keys"));
     let stronger = stronger.with_justification(Field::Set("why not".to_owned()));
     let actor = admin();
     let update = service.update(&actor, &id, stronger);
     // The client has hung up, and the web server drops the handler.
     assert!(timeout(Duration::from_millis(50), update).await.is_err());
-    store.hangs.store(false, Ordering::Relaxed);
+    store.telling(Telling::Works);
     let record = store.find(&id).await.unwrap().unwrap();
     assert_eq!(record.grant, role("keys"));
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -359,14 +268,14 @@ async fn who_hangs_up_during_the_commit_hides_no_new_admin_key_from_the_alerts()
 #[tokio::test(start_paused = true)]
 async fn who_hangs_up_during_an_import_hides_no_new_admin_key_from_the_alerts() {
     let (store, watcher, service) = far_away();
-    store.hangs.store(true, Ordering::Relaxed);
+    store.telling(Telling::AnswersLate);
     let digest = "$2b$04$abcdefghijklmnopqrstuuZg8Qx7Z1RZcX9yYwJc7r1y6Dn5tQ8Oe";
     let id = "0aZ9bY8cX7dW".parse().unwrap();
     let import = ImportKey::new(id, DigestText::new(digest), request_with(role("keys")));
     let actor = admin();
     let import = service.import(&actor, import);
     assert!(timeout(Duration::from_millis(50), import).await.is_err());
-    store.hangs.store(false, Ordering::Relaxed);
+    store.telling(Telling::Works);
     assert!(store.find(&id).await.unwrap().is_some());
     tokio::time::sleep(Duration::from_secs(1)).await;
     service.shutdown().await.unwrap();

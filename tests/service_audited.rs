@@ -12,29 +12,24 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keyward::async_trait;
 use keyward::audit::{
-    AuditError, AuditEvent, AuditKind, AuditLog, AuditObserver, AuditRecorder, AuditSink,
-    MemorySink, Outcome,
+    AuditError, AuditEvent, AuditKind, AuditObserver, AuditRecorder, MemorySink, Outcome,
 };
 use keyward::hash::{DigestText, Hashing};
-use keyward::key::{KeyId, KeyRecord, Revision};
+use keyward::key::{KeyId, Revision};
 use keyward::random::{RandomError, SecureRandom};
 use keyward::service::{
     BuildError, Field, ImportKey, KeyService, KeyServiceBuilder, LifecycleError, RequestContext,
     Rotation, UpdateKey,
 };
 use keyward::store::sqlx::{self, PgPool, SqlitePool};
-use keyward::store::{
-    AuditedError, AuditedStore, Capabilities, InsertKey, KeyStore, ListKeys, MemoryStore, Page,
-    PostgresStore, SqliteStore, StoreError, Usage,
-};
+use keyward::store::{AuditedStore, KeyStore, ListKeys, PostgresStore, SqliteStore};
 use keyward::testing::ManualClock;
 
 mod common;
 mod servers;
 
-use common::{HOUR, admin, policy, quick_bcrypt, request};
+use common::{HOUR, Ledger, Telling, admin, policy, quick_bcrypt, request};
 use servers::Postgres;
 
 /// Keeps what it was shown.
@@ -247,129 +242,9 @@ async fn everything(service: &KeyService, clock: &ManualClock) -> [AuditKind; 12
     ]
 }
 
-/// What the way of telling does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Telling {
-    Works,
-    Fails,
-    Hangs,
-}
-
-/// A store in memory that keeps a trail, which can be out of order.
-#[derive(Clone, Debug)]
-struct Ledger {
-    keys: Arc<MemoryStore>,
-    trail: MemorySink,
-    telling: Arc<Mutex<Telling>>,
-}
-
-impl Ledger {
-    fn new() -> Self {
-        Self {
-            keys: Arc::new(MemoryStore::new()),
-            trail: MemorySink::unbounded(),
-            telling: Arc::new(Mutex::new(Telling::Works)),
-        }
-    }
-
-    fn telling(&self, telling: Telling) {
-        *self.telling.lock().unwrap() = telling;
-    }
-
-    async fn tell(&self) -> Result<(), AuditedError> {
-        let telling = *self.telling.lock().unwrap();
-        match telling {
-            Telling::Works => Ok(()),
-            Telling::Fails => Err(AuditError::unavailable("ledger", "told to fail").into()),
-            Telling::Hangs => std::future::pending().await,
-        }
-    }
-
-    async fn told(&self, event: &AuditEvent) {
-        self.trail.write(std::slice::from_ref(event)).await.unwrap();
-    }
-
-    async fn events_after(self, service: KeyService) -> Vec<(AuditKind, Outcome)> {
-        service.shutdown().await.unwrap();
-        kinds(&self.trail.events())
-    }
-}
-
-#[async_trait]
-impl KeyStore for Ledger {
-    fn capabilities(&self) -> Capabilities {
-        self.keys.capabilities()
-    }
-
-    async fn insert(&self, insert: InsertKey) -> Result<(), StoreError> {
-        self.keys.insert(insert).await
-    }
-
-    async fn find(&self, id: &KeyId) -> Result<Option<Arc<KeyRecord>>, StoreError> {
-        self.keys.find(id).await
-    }
-
-    async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
-        self.keys.update(record).await
-    }
-
-    async fn record_usage(&self, usage: &[Usage]) -> Result<(), StoreError> {
-        self.keys.record_usage(usage).await
-    }
-
-    async fn list(&self, query: &ListKeys) -> Result<Page, StoreError> {
-        self.keys.list(query).await
-    }
-
-    async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {
-        self.keys.delete(id, expected).await
-    }
-}
-
-/// Nobody looks between the two steps here.
-#[async_trait]
-impl AuditedStore for Ledger {
-    fn sink(&self) -> Arc<dyn AuditSink> {
-        Arc::new(self.trail.clone())
-    }
-
-    fn log(&self) -> Option<Arc<dyn AuditLog>> {
-        None
-    }
-
-    async fn insert_with_event(
-        &self,
-        insert: InsertKey,
-        event: &AuditEvent,
-    ) -> Result<(), AuditedError> {
-        self.tell().await?;
-        self.keys.insert(insert).await?;
-        self.told(event).await;
-        Ok(())
-    }
-
-    async fn update_with_event(
-        &self,
-        record: &KeyRecord,
-        event: &AuditEvent,
-    ) -> Result<Revision, AuditedError> {
-        self.tell().await?;
-        let revision = self.keys.update(record).await?;
-        self.told(event).await;
-        Ok(revision)
-    }
-
-    async fn delete_with_event(
-        &self,
-        id: &KeyId,
-        expected: Revision,
-        event: &AuditEvent,
-    ) -> Result<(), AuditedError> {
-        self.tell().await?;
-        self.keys.delete(id, expected).await?;
-        self.told(event).await;
-        Ok(())
-    }
+async fn events_after(ledger: &Ledger, service: KeyService) -> Vec<(AuditKind, Outcome)> {
+    service.shutdown().await.unwrap();
+    kinds(&ledger.trail.events())
 }
 
 fn is_audit<T>(outcome: &Result<T, LifecycleError>) -> bool {
@@ -399,7 +274,7 @@ async fn without_its_event_nothing_changes() {
     assert_eq!(after, before);
 
     // A trail that is out of order is not asked to take word of it.
-    let events = ledger.events_after(service).await;
+    let events = events_after(&ledger, service).await;
     assert!(
         events
             .iter()
@@ -429,7 +304,7 @@ async fn a_revocation_takes_effect_without_its_event_and_says_so() {
     // It is handed to the queue, so that it is not missing for longer than it must.
     let expected = [AuditKind::KeyCreated, AuditKind::KeyRevoked];
     let expected = expected.map(|kind| (kind, Outcome::Success));
-    let events = ledger.events_after(service).await;
+    let events = events_after(&ledger, service).await;
     let operations: Vec<_> = events
         .into_iter()
         .filter(|(kind, _)| kind.is_life_cycle())
@@ -502,7 +377,7 @@ async fn a_recorder_of_the_applications_own_takes_the_events_of_requests() {
     let verified = service.verify(presented, &RequestContext::new()).await;
     verified.unwrap();
     assert_eq!(
-        ledger.events_after(service).await,
+        events_after(&ledger, service).await,
         [
             (AuditKind::KeyCreated, Outcome::Success),
             (AuditKind::AuthenticationSucceeded, Outcome::Success),

@@ -10,6 +10,7 @@
     reason = "each test file compiles this module for itself and uses a part of it"
 )]
 
+mod ledger;
 mod store;
 
 use std::net::IpAddr;
@@ -27,6 +28,7 @@ use keyward::service::{
 use keyward::store::KeyStore;
 use keyward::testing::{CountingHasher, FaultySink, ManualClock, SeededRandom};
 
+pub use ledger::{Ledger, Telling};
 pub use store::{Call, TestStore};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
