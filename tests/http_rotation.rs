@@ -232,6 +232,9 @@ async fn an_overdue_client_shows_the_limits_of_its_address_only_and_fills_no_bud
         reply.assert_problem(403, "rotation_overdue");
         assert_eq!(reply.header("x-ratelimit-limit"), None);
     }
+    let fresh = world.key().await;
+    let reply = get_with("/", &fresh).from("192.0.2.7").send(&app).await;
+    assert_eq!(reply.status, 200);
 }
 
 #[tokio::test]

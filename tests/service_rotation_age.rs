@@ -650,6 +650,20 @@ async fn thresholds_before_a_deadline_are_passed_at_their_very_moment() {
     assert_eq!(owners.run().await, [("rotation_enforced", 30)]);
 }
 
+/// Whoever gets a secret for twenty days is not told a minute later that it is refused within thirty.
+#[tokio::test]
+async fn a_threshold_that_a_secret_had_passed_when_it_was_made_is_none() {
+    let ages = everywhere(RotationAge::refuse_at(DAY * 20));
+    let owners = Owners::of(Rig::new(|it| it.rotation_policy(ages)));
+    let key = owners.rig.issue().await;
+    assert!(owners.run().await.is_empty());
+    owners.rig.clock.advance(DAY * 13);
+    assert_eq!(owners.run().await, [("rotation_enforced", 7)]);
+    owners.rig.clock.advance(DAY * 30);
+    let _new = rotate(&owners.rig, &key, Rotation::AtOnce).await;
+    assert!(owners.run().await.is_empty());
+}
+
 #[tokio::test]
 async fn when_a_policy_comes_in_an_owner_gets_one_notice_a_secret() {
     let rig = rig();
@@ -684,6 +698,8 @@ async fn an_end_that_is_told_of_nobody_is_none_for_ages_either() {
     rig.clock.advance(DAY * 89);
     let report = rig.service.send_notices(&silent.build().unwrap()).await;
     assert_eq!(report.unwrap().sent, 0);
+    // And nothing was read for it.
+    assert_eq!(rig.store.count(Call::List), 0);
 }
 
 #[tokio::test]
