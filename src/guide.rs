@@ -52,6 +52,12 @@ pub mod alerts {}
 #[doc = include_str!("../docs/reviews.md")]
 pub mod reviews {}
 
+/// Recommended and enforced ages, warnings, planned changes.
+///
+#[cfg(all(feature = "axum", feature = "testing"))]
+#[doc = include_str!("../docs/rotation.md")]
+pub mod rotation {}
+
 /// Second factors, recovery codes and issuing rules.
 ///
 #[cfg(feature = "totp")]

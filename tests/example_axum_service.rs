@@ -120,6 +120,34 @@ fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
 }
 
 #[test]
+fn tells_the_holder_of_an_outgoing_secret_and_the_console_of_ages() {
+    let folder = folder();
+    let example = start(folder.path());
+    let (id, old) = example.issue(&broker("mailer"));
+    assert_eq!(example.get("/v1/me", &old).header("sunset"), None);
+    let path = format!("/admin/keys/{id}");
+    let shown = example.get(&path, example.admin()).json();
+    assert!(shown["rotate_by"].as_str() > shown["rotated_at"].as_str());
+    let rotated = example.post(
+        &format!("{path}/rotate"),
+        example.admin(),
+        &json!({"grace_seconds": 3600}),
+    );
+    let new = rotated.json()["key"].as_str().unwrap().to_owned();
+    for (status, path) in [(200, "/v1/me"), (404, "/v1/nothing")] {
+        let told = example.get(path, &old);
+        assert_eq!(told.status, status);
+        assert!(told.header("deprecation").unwrap().starts_with('@'));
+        assert!(told.header("sunset").unwrap().ends_with("gmt"));
+    }
+    let quiet = example.get("/v1/me", &new);
+    assert_eq!(
+        (quiet.header("deprecation"), quiet.header("sunset")),
+        (None, None)
+    );
+}
+
+#[test]
 fn rotates_with_a_grace_and_revokes_in_every_process() {
     let folder = folder();
     let here = start(folder.path());

@@ -30,7 +30,8 @@ use keyward::rate_limit::{MemoryRateLimiter, RateDecision, RateLimitError, RateL
 use keyward::service::{
     Actor, BuildError, DangerousBuilder, FailureBudget, ImportKey, IssueKey, IssuedKey, KeyService,
     KeyServiceBuilder, LifecycleError, LimitError, LimitPlan, OwnerStatus, Rejection,
-    RequestContext, Review, Revoked, Rotation, ServiceCounters, ShutdownError, UnknownTier,
+    RequestContext, Retirement, Review, Revoked, Rotation, RotationAge, RotationPolicy,
+    RotationPolicyBuilder, RotationPolicyError, ServiceCounters, ShutdownError, UnknownTier,
     UpdateKey, VerifiedKey, VerifyError,
 };
 use keyward::store::{
@@ -53,7 +54,7 @@ macro_rules! all {
 fn values_cross_threads_and_show_themselves() {
     all!(goes_anywhere:
         KeyService, KeyServiceBuilder, DangerousBuilder, VerifiedKey, IssuedKey, Actor, IssueKey,
-        ImportKey, UpdateKey, Revoked, Rotation, Review, LimitPlan, FailureBudget, Rejection,
+        ImportKey, UpdateKey, Retirement, Revoked, Rotation, RotationAge, RotationPolicy, RotationPolicyBuilder, Review, LimitPlan, FailureBudget, Rejection,
         RequestContext<'static>, ServiceCounters, AccessPolicy, Grant, Requirement, Decision,
         AuditEvent, AuditRecorder, AuditCursor, AuditPage, AuditQuery, PurgeReport, TrailFiles, ChainReport, LineHash, MemorySink, Purged, HashPool, Hashing, PepperRing, ProofMemory,
         KeyFormat, KeyId, KeyRecord, SecretKey, MemoryRateLimiter, RateDecision, ListKeys, Page,
@@ -135,7 +136,7 @@ fn errors_can_be_boxed_and_sent() {
     all!(is_an_error:
         VerifyError, Rejection, LifecycleError, LimitError, BuildError, ShutdownError, UnknownTier,
         StoreError, AuditedError, AuditError, InvalidAuditCursor, PurgeError, ChainError, RateLimitError, HashError, PoolError,
-        KeyParseError, RandomError, CeilingError, ExportError, AlertError, InvalidCountry, InvalidRule,
+        KeyParseError, RandomError, CeilingError, RotationPolicyError, ExportError, AlertError, InvalidCountry, InvalidRule,
     );
 }
 

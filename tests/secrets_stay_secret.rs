@@ -26,7 +26,7 @@ use keyward::key::{KeyFormat, PresentedSecret, Thumbprint};
 use keyward::random::OsRandom;
 use keyward::service::{
     Actor, FailureBudget, Field, ImportKey, KeyService, LimitPlan, Rejection, RequestContext,
-    Review, Rotation, UpdateKey,
+    Review, Rotation, RotationAge, RotationPolicy, UpdateKey,
 };
 use keyward::store::{InsertKey, ListKeys, MemoryStore};
 use keyward::testing::ManualClock;
@@ -245,6 +245,21 @@ async fn nothing_shows_when_things_break() {
     );
     shown.debug(&import);
     shown.error(&without.service.import(&admin(), import).await.unwrap_err());
+    let ages = RotationPolicy::builder().otherwise(RotationAge::refuse_at(HOUR));
+    let ages = ages.build().unwrap();
+    let aged = Rig::on(
+        rig.store.clone(),
+        rig.clock.clone(),
+        |it| it.peppers(pepper(1)),
+        |it| it.rotation_policy(ages),
+    );
+    rig.clock.advance(HOUR - SECOND);
+    shown.debug(&aged.verify(key).await.unwrap().retirement().unwrap());
+    rig.clock.advance(SECOND);
+    shown.error(&aged.verify(key).await.unwrap_err());
+    for event in aged.events().await {
+        shown.display(&event.to_line().unwrap());
+    }
     rig.store.fail(Call::Find, 1);
     shown.error(&rig.verify(key).await.unwrap_err());
     rig.store.fail(Call::Insert, 1);

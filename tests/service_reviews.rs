@@ -20,7 +20,7 @@ use common::{policy, request, request_with, rig, scopes};
 use keyward::access::Grant;
 use keyward::hash::{DigestText, SecretOrigin};
 use keyward::key::{Credential, Environment, KeyId, KeyRecord, LastUse, Revocation};
-use keyward::service::{Actor, KeyService, Review};
+use keyward::service::{Actor, KeyService, Review, RotationAge, RotationPolicy};
 use keyward::store::{InsertKey, KeyStore, ListKeys, MemoryStore, Page};
 use keyward::testing::ManualClock;
 use keyward::time::Timestamp;
@@ -63,12 +63,22 @@ fn ended(number: u32, record: &KeyRecord) -> [KeyRecord; 2] {
     [revoked, disabled]
 }
 
+/// Secrets of administrators may become 20 days old, all others 200.
+fn ages() -> RotationPolicy {
+    let days = |days: u32| RotationAge::refuse_at(DAY * days);
+    let ages = RotationPolicy::builder().otherwise(days(200));
+    ages.role("keys".parse().unwrap(), days(20))
+        .build()
+        .unwrap()
+}
+
 async fn service(store: impl KeyStore, records: &[KeyRecord]) -> KeyService {
     for record in records {
         store.insert(InsertKey::new(record.clone())).await.unwrap();
     }
     KeyService::builder(store)
         .policy(policy())
+        .rotation_policy(ages())
         .clock(ManualClock::new(NOW))
         .build()
         .unwrap()
@@ -116,6 +126,52 @@ async fn due_for_rotation(store: impl KeyStore) {
     ];
     records.extend(ended(5, &records[2]));
     expect(store, &records, Review::DueForRotation, &[3, 4, 2]).await;
+}
+
+/// Numbers above 50 are of administrators; one more ends before its secret is too old.
+fn secrets_of_ages(ages: &[(u32, Duration)]) -> Vec<KeyRecord> {
+    let aged = |&(number, age): &(u32, Duration)| {
+        let mut record = record(number);
+        record.current.created_at = NOW.saturating_sub(age);
+        if number > 50 {
+            record.grant = Grant::Role("keys".parse().unwrap());
+        }
+        record
+    };
+    let mut records: Vec<_> = ages.iter().map(aged).collect();
+    let mut ending = aged(&(20, DAY * 199));
+    ending.expires_at = Some(NOW.saturating_add(DAY));
+    records.extend(ended(21, &aged(&(23, DAY * 300))));
+    records.push(ending);
+    records
+}
+
+async fn rotation_overdue(store: impl KeyStore) {
+    let records = secrets_of_ages(&[
+        (1, DAY * 200 - MICRO),
+        (2, DAY * 200),
+        (3, DAY * 400),
+        (51, DAY * 20 - MICRO),
+        (52, DAY * 20),
+        (53, DAY * 30),
+        (4, DAY * 30),
+    ]);
+    expect(store, &records, Review::RotationOverdue, &[3, 2, 53, 52]).await;
+}
+
+async fn overdue_soon(store: impl KeyStore) {
+    let records = secrets_of_ages(&[
+        (1, DAY * 200),
+        (2, DAY * 200 - MICRO),
+        (3, DAY * 197),
+        (4, DAY * 197 - MICRO),
+        (51, DAY * 20),
+        (52, DAY * 20 - MICRO),
+        (53, DAY * 17),
+        (54, DAY * 17 - MICRO),
+    ]);
+    let review = Review::OverdueWithin(DAY * 3);
+    expect(store, &records, review, &[2, 3, 52, 53]).await;
 }
 
 async fn expiring(store: impl KeyStore) {
@@ -246,6 +302,8 @@ on_every_store! {
     exposed_keys_are_those_without_a_newer_secret => exposed;
     expiring_keys_come_soonest_first_up_to_the_last_moment_of_the_span => expiring;
     keys_due_for_rotation_are_as_old_as_the_age_and_come_oldest_first => due_for_rotation;
+    keys_that_will_be_refused_for_their_age_are_those_within_the_span => overdue_soon;
+    keys_refused_for_their_age_are_as_old_as_that_of_their_role => rotation_overdue;
     keys_of_an_owner_come_whatever_their_state => of_owner;
     never_used_keys_are_those_without_any_use => never_used;
     unused_keys_are_those_last_used_as_long_ago_as_the_span => unused;

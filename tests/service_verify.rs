@@ -60,7 +60,7 @@ async fn a_wrong_secret_with_the_right_hint_is_refused_by_the_hash() {
 }
 
 #[tokio::test]
-async fn every_rejection_but_two_shows_the_same_face() {
+async fn every_rejection_but_four_shows_the_same_face() {
     let rig = rig();
     let issued = rig.issue().await;
     let malformed = rig.rejected("pm_live_nothing").await;
@@ -84,6 +84,10 @@ async fn every_rejection_but_two_shows_the_same_face() {
         assert_eq!(rejection.to_string(), "the key was not accepted");
     }
     assert_eq!(Rejection::NetworkRefused.face(), Face::Forbidden);
+    assert_eq!(Rejection::RoleNetworkRefused.face(), Face::Forbidden);
+    let since = rig.clock.now();
+    let overdue = Rejection::RotationOverdue { since };
+    assert_eq!(overdue.face(), Face::RotationOverdue(since));
 }
 
 #[tokio::test]

@@ -305,6 +305,7 @@ fn view(service: &KeyService, record: &KeyRecord) -> View {
         ),
         ("previous_secret_ends_at", json!(previous_end(record, now))),
         ("rotated_at", json!(record.current.created_at.to_string())),
+        ("rotate_by", json!(deadline(service, record))),
         (
             "last_used_at",
             json!(record.last_used.map(|last| last.at.to_string())),
@@ -323,6 +324,12 @@ fn view(service: &KeyService, record: &KeyRecord) -> View {
 
 fn end(revocation: &Revocation) -> Value {
     json!({ "at": revocation.at.to_string(), "by": revocation.by, "reason": revocation.reason })
+}
+
+/// From when on the secret is refused for its age.
+fn deadline(service: &KeyService, record: &KeyRecord) -> Option<String> {
+    let deadline = service.rotation_deadline(record)?;
+    Some(deadline.to_string())
 }
 
 /// Until when the secret before the current one still works, if it does.

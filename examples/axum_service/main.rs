@@ -58,6 +58,7 @@ async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error
     let sink = trail_at(trail).await?;
     Ok(KeyService::builder(store)
         .policy(policy::roles()?)
+        .rotation_policy(policy::ages()?)
         .limits(policy::limits()?)
         .audit(sink)
         // Clients only hear "try later"; the operator must hear why.

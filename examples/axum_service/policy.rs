@@ -1,10 +1,11 @@
 //! What keys of this service may do, and how often.
 
 use std::error::Error;
+use std::time::Duration;
 
 use keyward::access::{AccessPolicy, Role, TenantReach};
 use keyward::rate_limit::{Quota, Tier, Tiers};
-use keyward::service::LimitPlan;
+use keyward::service::{LimitPlan, RotationAge, RotationPolicy};
 
 /// Roles are looked up at every check: changing one here changes every key of that role with the next deployment.
 pub(crate) fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
@@ -18,6 +19,17 @@ pub(crate) fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
     .with_reach(TenantReach::AllTenants);
     Ok(AccessPolicy::builder()
         .roles([agent, broker, admin])
+        .build()?)
+}
+
+/// Secrets of people and programs are refused after a quarter, and their holders are warned for two weeks. The admin key is
+/// spared: if it were the only one and nobody rotated it in time, nobody could.
+pub(crate) fn ages() -> Result<RotationPolicy, Box<dyn Error>> {
+    let quarter = RotationAge::refuse_at(Duration::from_secs(90 * 24 * 60 * 60));
+    Ok(RotationPolicy::builder()
+        .role("agent".parse()?, quarter)
+        .role("broker".parse()?, quarter)
+        .without_role(quarter)
         .build()?)
 }
 

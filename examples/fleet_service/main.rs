@@ -78,6 +78,7 @@ async fn open() -> Result<KeyService, Box<dyn Error>> {
     let store = store.map_err(at("cannot open", "the audit trail"))?;
     Ok(KeyService::builder_audited(store)
         .policy(policy::roles()?)
+        .rotation_policy(policy::ages()?)
         .limits(policy::limits()?)
         .limiter(limiter()?)
         // Clients only hear "try later"; the operator must hear why.

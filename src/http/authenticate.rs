@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 
 use ::http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use ::http::request::Parts;
-use ::http::{HeaderMap, Method, Request, Response, StatusCode};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::credential::{self, Presented};
 use super::exchange::{End, Exchange};
 use super::gate::Gate;
+use super::sunset::{self, Sunset};
 use super::{
     Answer, CHALLENGE, ClientCertError, Problem, TenantFrom, exposure, headers, swap_ready,
 };
@@ -25,7 +26,7 @@ use crate::service::{KeyService, VerifyError};
 /// Around a router, it does for each request, in this order: takes the key out of the request, verifies it, checks the
 /// [requirement](AuthenticateLayer::require) if there is one, charges the limits, and calls the route, which finds a
 /// [`VerifiedKey`](crate::service::VerifiedKey) among the request's extensions. On the way back it writes the rate-limit fields into
-/// every response, whatever its status, and the audit event of the completed request.
+/// every response, whatever its status, those that warn of a [secret's end](crate::service::VerifiedKey::retirement), and the audit event of the completed request.
 ///
 /// Alone, it lets any valid key through. What single routes require besides, a [`RequireLayer`](super::RequireLayer)
 /// says. Limits are charged once in any combination:
@@ -69,6 +70,8 @@ struct Settings {
     gate: Option<Gate>,
     headers: RateHeaders,
     challenge: HeaderValue,
+    /// The link to a page that tells how to rotate.
+    rotation_page: Option<HeaderValue>,
     preflight: Preflight,
     completion: Completion,
 }
@@ -94,6 +97,7 @@ impl AuthenticateLayer {
                 gate: Some(Gate::any_key()),
                 headers: RateHeaders::ALL,
                 challenge: HeaderValue::from_static(CHALLENGE),
+                rotation_page: None,
                 preflight: Preflight::Authenticated,
                 completion: Completion::Audited,
             },
@@ -138,6 +142,13 @@ impl AuthenticateLayer {
     /// Sets the `WWW-Authenticate` challenge of every 401; `Bearer realm="api"` unless set.
     pub fn challenge(mut self, challenge: HeaderValue) -> Self {
         self.settings.challenge = challenge;
+        self
+    }
+
+    /// Names the page that tells owners how to rotate a key. It is a `Link` in every response that carries `Deprecation` or
+    /// `Sunset`; there is none unless set.
+    pub fn rotation_page(mut self, page: &Uri) -> Self {
+        self.settings.rotation_page = sunset::link(page);
         self
     }
 
@@ -281,12 +292,18 @@ impl Settings {
         let context = exchange.origin().context();
         match self.service.verify(credential.as_bytes(), &context).await {
             Ok(key) => {
-                exchange.progress(|progress| progress.key = Some(key));
+                exchange.progress(|progress| {
+                    progress.sunset = key.retirement().map(Sunset::coming);
+                    progress.key = Some(key);
+                });
                 Ok(())
             }
             Err(error) => {
                 exchange.stand_of_address().await;
-                exchange.progress(|progress| progress.refused = Some(code(&error)));
+                exchange.progress(|progress| {
+                    progress.sunset = Sunset::past(&error);
+                    progress.refused = Some(code(&error));
+                });
                 Err(self.challenged(Problem::from(&error)))
             }
         }
@@ -335,6 +352,9 @@ impl Settings {
         unfinished.exchange.progress(|progress| {
             if let Some(limits) = &progress.limits {
                 headers::write(self.headers, limits, response.headers_mut());
+            }
+            if let Some(sunset) = progress.sunset {
+                sunset.write(self.rotation_page.as_ref(), response.headers_mut());
             }
         });
         if unfinished.armed {

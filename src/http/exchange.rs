@@ -10,6 +10,7 @@ use ::http::{Extensions, HeaderMap, Method, StatusCode};
 
 use super::address::certificate_of;
 use super::route::RouteTemplate;
+use super::sunset::Sunset;
 use super::{ClientAddress, ClientCertError};
 use crate::audit::{AuditEvent, AuditKind, Outcome, Pending, Text};
 use crate::key::Thumbprint;
@@ -41,6 +42,8 @@ struct Inner {
 pub(super) struct Progress {
     pub(super) key: Option<VerifiedKey>,
     pub(super) route: Option<Text>,
+    /// What the holder is told of the end of the secret.
+    pub(super) sunset: Option<Sunset>,
     /// Where the limits stand, for the header fields.
     pub(super) limits: Option<RateDecision>,
     /// What the limits were charged. `None` as long as they were not asked.

@@ -25,6 +25,7 @@ mod percent;
 mod problem;
 mod require;
 mod route;
+mod sunset;
 mod tenant;
 
 use std::future::Future;

@@ -1,4 +1,5 @@
-//! Notices to owners: a key that will expire, a secret that is due for rotation, a key that nobody uses.
+//! Notices to owners: a key that will expire, a secret that is due for rotation or will be refused for its age, a key that
+//! nobody uses.
 //!
 //! [`KeyService::send_notices`](crate::KeyService::send_notices) finds what is due and hands each [`Notice`] to a
 //! [`Notifier`], once: a [`NoticeLog`] remembers what was sent, across restarts and processes. `docs/reviews.md` tells how to

@@ -41,6 +41,13 @@ pub enum NoticeSubject {
         /// When the secret was made.
         since: Timestamp,
     },
+    /// The key's secret will be refused for its age.
+    RotationEnforced {
+        /// The threshold that was passed: it is refused within that time, or already.
+        within: Duration,
+        /// From when on it is refused.
+        refused_from: Timestamp,
+    },
     /// Nobody uses the key.
     Unused {
         /// When it was last used, or issued.
@@ -55,6 +62,7 @@ impl NoticeSubject {
         match self {
             Self::Expiring { .. } => "expiring",
             Self::RotationDue { .. } => "rotation_due",
+            Self::RotationEnforced { .. } => "rotation_enforced",
             Self::Unused { .. } => "unused",
         }
     }
@@ -65,6 +73,12 @@ impl fmt::Display for NoticeSubject {
         match self {
             Self::Expiring { expires_at, .. } => write!(f, "ends at {expires_at}"),
             Self::RotationDue { since } => write!(f, "has had its secret since {since}: rotate it"),
+            Self::RotationEnforced { refused_from, .. } => {
+                write!(
+                    f,
+                    "has a secret that is refused from {refused_from} on: rotate it"
+                )
+            }
             Self::Unused { since } => write!(f, "was not used since {since}"),
         }
     }
@@ -93,6 +107,19 @@ impl NoticeId {
 
     pub(crate) fn rotation_due(record: &KeyRecord, generation: Generation) -> Self {
         Self::new(record.id, format!("rotation_due/{generation}"))
+    }
+
+    pub(crate) fn rotation_enforced(
+        record: &KeyRecord,
+        within: Duration,
+        refused_from: Timestamp,
+    ) -> Self {
+        let (secret, within) = (record.current.generation, within.as_micros());
+        let from = refused_from.as_micros();
+        Self::new(
+            record.id,
+            format!("rotation_enforced/{secret}/{within}/{from}"),
+        )
     }
 
     pub(crate) fn unused(record: &KeyRecord, since: Timestamp) -> Self {

@@ -18,7 +18,9 @@ impl KeyService {
         let record = found
             .filter(|record| {
                 let used = record.credential(own.generation());
-                record.status(now) == KeyStatus::Active && used.is_some_and(|it| it.is_live(now))
+                record.status(now) == KeyStatus::Active
+                    && used.is_some_and(|it| it.is_live(now))
+                    && self.judge_age(record, own.generation(), now).is_ok()
             })
             .ok_or(LifecycleError::ActorEnded)?;
         let actor = actor.refreshed(record);

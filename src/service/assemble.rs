@@ -45,6 +45,12 @@ pub enum BuildError {
         /// The role.
         role: RoleName,
     },
+    /// There is a rotation age for a role that the access policy does not know.
+    #[error("there is a rotation age for role `{role}`, which is unknown")]
+    RotationRole {
+        /// The role.
+        role: RoleName,
+    },
     /// An issuing rule limits the keys of an owner, and the store cannot count them in the same step as an insert.
     #[error("the store cannot hold an owner to a number of keys")]
     OwnerLimit,
@@ -141,6 +147,7 @@ impl KeyServiceBuilder {
             flights: SingleFlight::new(),
             policy: self.policy,
             rules: self.rules,
+            rotation: self.rotation,
             second_factor: self.second_factor,
             limits,
             limiter: self
@@ -181,6 +188,9 @@ impl KeyServiceBuilder {
         let unknown = |role: &&RoleName| self.policy.role(role).is_none();
         if let Some(role) = self.rules.roles().find(unknown) {
             return Err(BuildError::IssueRole { role: role.clone() });
+        }
+        if let Some(role) = self.rotation.roles().find(unknown) {
+            return Err(BuildError::RotationRole { role: role.clone() });
         }
         if self.rules.limits_owners() && !self.store.capabilities().owner_limit {
             return Err(BuildError::OwnerLimit);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::gate::FailureBudget;
 use super::outage::OutageReporter;
-use super::{IssuePolicy, LimitPlan, OwnerStatus};
+use super::{IssuePolicy, LimitPlan, OwnerStatus, RotationPolicy};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditLog, AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
@@ -55,6 +55,7 @@ pub struct KeyServiceBuilder {
     pub(super) proof_capacity: Option<usize>,
     pub(super) policy: AccessPolicy,
     pub(super) rules: IssuePolicy,
+    pub(super) rotation: RotationPolicy,
     pub(super) second_factor: Option<Arc<dyn SecondFactor>>,
     pub(super) limits: Option<LimitPlan>,
     pub(super) limiter: Option<Arc<dyn RateLimiter>>,
@@ -86,6 +87,7 @@ impl KeyServiceBuilder {
             proof_capacity: None,
             policy: AccessPolicy::default(),
             rules: IssuePolicy::default(),
+            rotation: RotationPolicy::default(),
             second_factor: None,
             limits: None,
             limiter: None,
@@ -257,6 +259,12 @@ impl KeyServiceBuilder {
     /// Sets the age from which reviews recommend a rotation; 90 days otherwise.
     pub const fn rotation_age(mut self, age: Duration) -> Self {
         self.rotation_age = age;
+        self
+    }
+
+    /// Sets the ages at which secrets are refused; none otherwise. The recommended [age](Self::rotation_age) should be lower.
+    pub fn rotation_policy(mut self, ages: RotationPolicy) -> Self {
+        self.rotation = ages;
         self
     }
 

@@ -14,7 +14,7 @@ pub enum LifecycleError {
     /// There is no such key, or the actor may not know of it.
     #[error("no key has this id")]
     NotFound,
-    /// The acting key was revoked, disabled, rotated away or has expired since it was verified.
+    /// The acting key was revoked, disabled or rotated away, has expired, or has become too old, since it was verified.
     #[error("the acting key has ended")]
     ActorEnded,
     /// The acting key lacks the managing permission.

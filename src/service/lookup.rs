@@ -24,6 +24,12 @@ pub enum Review {
     /// Active keys whose current secret is as old as the recommended age or older, oldest first (see
     /// [`KeyServiceBuilder::rotation_age`](super::KeyServiceBuilder::rotation_age)).
     DueForRotation,
+    /// Active keys whose current secret is refused for its age by the [`RotationPolicy`](super::RotationPolicy), oldest secret
+    /// first.
+    RotationOverdue,
+    /// Active keys whose current secret will be refused for its age within that time, and is not yet; oldest secret first. Keys
+    /// that themselves end before are not among them.
+    OverdueWithin(Duration),
     /// Active keys that end within that time, soonest first.
     ExpiringWithin(Duration),
     /// Active keys that were never used.
@@ -38,7 +44,7 @@ pub enum Review {
     OfOwner(OwnerId),
 }
 
-/// How many records one page of administrators may cost.
+/// How many records one page may cost that no store can filter.
 const MOST_LOOKED_AT: usize = 10_000;
 
 /// The bound of a filter that keeps what lies strictly before it, for one that is to keep `moment` too.
@@ -102,9 +108,9 @@ impl KeyService {
 
     /// Answers a ready-made question, one page at a time: `page` gives the place to continue from and the page size.
     ///
-    /// [`Review::ExpiringWithin`] comes soonest first, [`Review::DueForRotation`] oldest secret first, the others newest first.
-    /// A page of [`Review::AdminKeys`] is picked from at most ten thousand keys or some, so it may be short and still have a
-    /// next one.
+    /// [`Review::ExpiringWithin`] comes soonest first; [`Review::DueForRotation`], [`Review::RotationOverdue`] and
+    /// [`Review::OverdueWithin`] come oldest secret first, the others newest first. A page of [`Review::AdminKeys`] or of the two
+    /// about enforced ages is picked from at most ten thousand keys or some, so it may be short and still have a next one.
     ///
     /// # Errors
     ///
@@ -124,26 +130,41 @@ impl KeyService {
             Review::ExpiringWithin(span) => active(page)
                 .with_expires_before(after(now.saturating_add(*span)))
                 .with_order(ListOrder::SoonestExpiry),
+            Review::RotationOverdue => {
+                let until_now = Timestamp::MIN..=now;
+                return self.refused_in(actor, active(page), until_now).await;
+            }
+            Review::OverdueWithin(span) => {
+                let soon = after(now)..=now.saturating_add(*span);
+                return self.refused_in(actor, active(page), soon).await;
+            }
             Review::NeverUsed => active(page).with_usage(UsageFilter::Never),
             Review::UnusedFor(span) => {
                 active(page).with_usage(UsageFilter::NotSince(after(now.saturating_sub(*span))))
             }
-            Review::AdminKeys => return self.admin_keys(actor, active(page)).await,
+            Review::AdminKeys => {
+                let managing = |record: &KeyRecord| self.manages_keys(record);
+                return self.picked(actor, active(page), managing).await;
+            }
             Review::Exposed => active(page).with_exposed(),
             Review::OfOwner(owner) => page.with_owner(owner.clone()),
         };
         self.list(actor, query).await
     }
 
-    /// What a key may do is decided by roles and scopes together, so no store can filter by it.
-    async fn admin_keys(&self, actor: &Actor, query: ListKeys) -> Result<Page, LifecycleError> {
+    /// What a key may do, and how old it may become, is decided by roles and scopes together, so no store can filter by it.
+    pub(super) async fn picked(
+        &self,
+        actor: &Actor,
+        query: ListKeys,
+        fits: impl Fn(&KeyRecord) -> bool + Send + Sync,
+    ) -> Result<Page, LifecycleError> {
         let mut walk = query.clone().with_limit(ListKeys::MAX_LIMIT);
         let (mut found, mut looked_at) = (Vec::new(), 0_usize);
         loop {
             let page = self.list(actor, walk.clone()).await?;
             looked_at = looked_at.saturating_add(page.records.len());
-            let managing = |record: &Arc<KeyRecord>| self.manages_keys(record);
-            found.extend(page.records.into_iter().filter(managing));
+            found.extend(page.records.into_iter().filter(|record| fits(record)));
             match page.next {
                 Some(next) if found.len() <= query.page_size() && looked_at < MOST_LOOKED_AT => {
                     walk = walk.with_after(next);

@@ -36,6 +36,7 @@ mod rejection;
 mod request;
 mod retention;
 mod rotate;
+mod rotation;
 mod rules;
 mod switch;
 mod together;
@@ -75,6 +76,10 @@ pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
 pub use rotate::Rotation;
+pub use rotation::{
+    Retirement, RetirementReason, RotationAge, RotationPolicy, RotationPolicyBuilder,
+    RotationPolicyError,
+};
 pub use rules::{
     DangerousIssuePolicyBuilder, IssuePolicy, IssuePolicyBuilder, IssuePolicyError, IssueRule,
     IssueRules,
@@ -118,6 +123,7 @@ struct Inner {
     flights: SingleFlight<Result<bool, HashError>>,
     policy: AccessPolicy,
     rules: IssuePolicy,
+    rotation: RotationPolicy,
     second_factor: Option<Arc<dyn SecondFactor>>,
     limits: LimitPlan,
     limiter: Arc<dyn RateLimiter>,

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::BoxError;
 use crate::key::KeyParseError;
+use crate::time::Timestamp;
 
 /// A presented key was not accepted.
 ///
@@ -39,6 +40,11 @@ pub enum Rejection {
     CertificateMissing,
     /// The key is bound to another client certificate.
     CertificateMismatch,
+    /// The secret is older than the [`RotationPolicy`](super::RotationPolicy) allows.
+    RotationOverdue {
+        /// Since when it is refused.
+        since: Timestamp,
+    },
     /// Too many failed attempts from this address; the key was not looked at.
     Throttled {
         /// How long until the next attempt is looked at.
@@ -54,6 +60,8 @@ pub enum Face {
     Unauthenticated,
     /// 403: the key is valid, but not from there. Only said after the secret was proved.
     Forbidden,
+    /// 403: the key is valid, and its secret is too old since that moment. Only said after the secret was proved.
+    RotationOverdue(Timestamp),
     /// 429: too many failed attempts.
     TooManyAttempts(Duration),
 }
@@ -77,6 +85,7 @@ impl Rejection {
             Self::RoleNetworkRefused => "role_network_refused",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateMismatch => "certificate_mismatch",
+            Self::RotationOverdue { .. } => "rotation_overdue",
             Self::Throttled { .. } => "throttled",
         }
     }
@@ -86,6 +95,7 @@ impl Rejection {
     pub const fn face(&self) -> Face {
         match self {
             Self::NetworkRefused | Self::RoleNetworkRefused => Face::Forbidden,
+            Self::RotationOverdue { since } => Face::RotationOverdue(*since),
             Self::Throttled { retry_after } => Face::TooManyAttempts(*retry_after),
             Self::Malformed(_)
             | Self::UnknownKey
@@ -116,6 +126,7 @@ impl fmt::Display for Rejection {
         f.write_str(match self.face() {
             Face::Unauthenticated => "the key was not accepted",
             Face::Forbidden => "the key is not accepted from this address",
+            Face::RotationOverdue(_) => "the key's secret is too old and must be rotated",
             Face::TooManyAttempts(_) => "too many failed attempts",
         })
     }

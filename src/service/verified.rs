@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{RequestContext, trail};
+use super::{RequestContext, Retirement, trail};
 use crate::access::Grant;
 use crate::audit::{ActorRef, AuditEvent, AuditKind, DeferredEvent};
 use crate::key::{Generation, KeyId, KeyRecord, OwnerId};
@@ -27,7 +27,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(24 * 60 * 60);
 /// # use keyward::service::{RequestContext, VerifiedKey};
 /// # use keyward::time::Timestamp;
 /// fn forge(record: Arc<KeyRecord>) -> VerifiedKey {
-///     VerifiedKey::new(record, Generation::FIRST, Timestamp::EPOCH, &RequestContext::new())
+///     VerifiedKey::new(record, Generation::FIRST, Timestamp::EPOCH, None, &RequestContext::new())
 /// }
 /// ```
 #[derive(Clone)]
@@ -40,6 +40,7 @@ pub(super) struct Facts {
     record: Arc<KeyRecord>,
     generation: Generation,
     verified_at: Timestamp,
+    retirement: Option<Retirement>,
     client: Option<IpAddr>,
     request_id: Option<Box<str>>,
     user_agent: Option<Box<str>>,
@@ -85,6 +86,7 @@ impl VerifiedKey {
         record: Arc<KeyRecord>,
         generation: Generation,
         verified_at: Timestamp,
+        retirement: Option<Retirement>,
         context: &RequestContext<'_>,
     ) -> Self {
         Self {
@@ -92,6 +94,7 @@ impl VerifiedKey {
                 record,
                 generation,
                 verified_at,
+                retirement,
                 client: context.client(),
                 request_id: context.request_id().map(Into::into),
                 user_agent: context.user_agent().map(Into::into),
@@ -143,6 +146,13 @@ impl VerifiedKey {
     #[must_use]
     pub fn verified_at(&self) -> Timestamp {
         self.inner.verified_at
+    }
+
+    /// Returns what the holder should know of the presented secret's end: that it will soon be refused for its age, or that
+    /// the key has a newer one. `None` as long as there is nothing to do.
+    #[must_use]
+    pub fn retirement(&self) -> Option<Retirement> {
+        self.inner.retirement
     }
 
     /// Returns the client's address.

@@ -51,7 +51,7 @@ impl KeyService {
     /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
     /// read from the store in this call; the cheap part of the secret; the key's state; the proof, or the slow hash and
     /// a second read of the record; then what the key is bound to (environment, owner, its networks and its role's,
-    /// certificate).
+    /// certificate), and last the age of the secret by the [`RotationPolicy`](super::RotationPolicy).
     ///
     /// A warmed verification costs one store read and one short MAC. The first one of a key in this process costs a
     /// slow hash on the hash pool (about 0.3 s with bcrypt-12).
@@ -121,12 +121,18 @@ impl KeyService {
         };
         let record = proved.live.into_record();
         self.check_bindings(&record, context).await?;
+        // SECURITY: last, because it is the one refusal that tells a holder what to do: it is for those whom the key is
+        // bound to. And the proof is kept, or each attempt of a client that was not changed over would cost a slow hash.
+        let retirement = self
+            .judge_age(&record, proved.generation, proved.at)
+            .map_err(|rejection| Refused::of(rejection, &record))?;
         self.end_predecessor(&record, proved.generation, proved.at)
             .await;
         Ok(VerifiedKey::new(
             record,
             proved.generation,
             proved.at,
+            retirement,
             context,
         ))
     }

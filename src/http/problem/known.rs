@@ -10,6 +10,7 @@ use crate::access::Requirement;
 use crate::rate_limit::{Outcome, QuotaState, RateDecision};
 use crate::second_factor::FactorError;
 use crate::service::{Face, IssueRule, LifecycleError, LimitError, VerifyError};
+use crate::time::Timestamp;
 
 /// Problem types of draft-ietf-httpapi-ratelimit-headers.
 const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -54,6 +55,14 @@ impl Problem {
     pub fn address_refused() -> Self {
         Self::new(StatusCode::FORBIDDEN, "address_refused")
             .with_detail("the key may not be used from this address")
+    }
+
+    /// 403: the key is valid, and its secret has been too old since that moment (`overdue_since`, RFC 3339). Another try helps
+    /// no more than another key: the secret has to be changed.
+    pub fn rotation_overdue(since: Timestamp) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "rotation_overdue")
+            .with_detail("the key's secret is too old: use the one that replaced it, or have the key rotated")
+            .with_member("overdue_since", since.to_string())
     }
 
     /// 429: over a limit, with the names of the limits and the time to wait (`Retry-After` in whole seconds,
@@ -126,6 +135,7 @@ impl From<&VerifyError> for Problem {
             VerifyError::Rejected(rejection) => match rejection.face() {
                 Face::Unauthenticated => Self::unauthenticated(),
                 Face::Forbidden => Self::address_refused(),
+                Face::RotationOverdue(since) => Self::rotation_overdue(since),
                 Face::TooManyAttempts(wait) => Self::too_many_attempts(wait),
             },
             VerifyError::Overloaded { retry_after } => Self::unavailable(*retry_after),

@@ -52,7 +52,8 @@ impl NoticesBuilder {
     }
 
     /// Sets how long before its end a key's owner is told: 30, 7 and 1 days otherwise. Each is told once; of several that
-    /// were passed since the last run only the shortest. None at all tells nobody.
+    /// were passed since the last run only the shortest. None at all tells nobody. The same holds for the moment from which a
+    /// secret is refused for its age by the [`RotationPolicy`](crate::service::RotationPolicy).
     pub fn expiring_within(mut self, thresholds: impl IntoIterator<Item = Duration>) -> Self {
         self.notices.thresholds = thresholds.into_iter().collect();
         self.notices.thresholds.sort_unstable();

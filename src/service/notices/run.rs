@@ -67,8 +67,8 @@ struct Run<'a> {
 }
 
 impl KeyService {
-    /// Sends what is due and was not sent yet, the most urgent first: keys that end soon (soonest first), secrets due for
-    /// rotation (oldest first), keys that nobody uses.
+    /// Sends what is due and was not sent yet, the most urgent first: keys that end soon (soonest first), secrets that will
+    /// be refused for their age and those due for rotation (oldest first), keys that nobody uses.
     ///
     /// Call it now and then, every hour say, in as many processes as you like: each notice goes out once, and again only if a
     /// process ends between sending it and noting that. A run hands over a bounded number of notices, one at a time. A
@@ -118,8 +118,7 @@ impl KeyService {
             holder: format!("{:016x}", u64::from_be_bytes(random)),
             report: NoticeReport::default(),
         };
-        let age = self.inner.settings.rotation_age;
-        for reason in Reason::all(notices, age) {
+        for reason in Reason::all(notices, self) {
             if run.is_full() {
                 break;
             }
@@ -146,7 +145,7 @@ impl Run<'_> {
         let mut query: ListKeys = reason.query(self.notices, now).with_limit(PAGE);
         loop {
             let page = self.service.inner.store.list(&query).await?;
-            let due = |record: &Arc<KeyRecord>| reason.due(self.notices, record, now);
+            let due = |record: &Arc<KeyRecord>| reason.due(self.notices, self.service, record, now);
             let due: Vec<Due> = page.records.iter().filter_map(due).collect();
             self.send_open(reason, due).await?;
             match page.next {
@@ -182,7 +181,7 @@ impl Run<'_> {
         // Others were sent before this one; the key may have been rotated, extended or revoked meanwhile.
         let record = self.service.inner.store.find(&due.id.key()).await?;
         let still = record.and_then(|record| {
-            let still = reason.due(self.notices, &record, now)?;
+            let still = reason.due(self.notices, self.service, &record, now)?;
             (still.id == due.id).then_some((record, still))
         });
         let Some((record, still)) = still else {

@@ -5,6 +5,7 @@ mod policy;
 mod rule;
 
 pub use self::demand::IssueRules;
+pub(in crate::service) use self::policy::can_manage;
 pub use self::policy::{
     DangerousIssuePolicyBuilder, IssuePolicy, IssuePolicyBuilder, IssuePolicyError,
 };

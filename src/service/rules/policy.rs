@@ -91,7 +91,11 @@ impl Default for IssuePolicy {
 
 /// SECURITY: scopes count as they are written on the key, whatever its role makes of them today: a role that grows must
 /// not turn a key that was handed out without these rules into one that manages keys.
-fn can_manage(access: &AccessPolicy, manage: &Permission, subject: &Subject<'_>) -> bool {
+pub(in crate::service) fn can_manage(
+    access: &AccessPolicy,
+    manage: &Permission,
+    subject: &Subject<'_>,
+) -> bool {
     let covers = |scopes: &[Scope]| scopes.iter().any(|scope| scope.covers(manage));
     if covers(subject.denied()) {
         return false;
