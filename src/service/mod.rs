@@ -35,6 +35,7 @@ mod races;
 mod rejection;
 mod request;
 mod retention;
+mod revoke_many;
 mod rotate;
 mod rules;
 mod switch;
@@ -74,6 +75,7 @@ pub use notices::{
 pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
+pub use revoke_many::{RevokeMany, RevokeManyError, RevokedBatch, RevokedMany};
 pub use rotate::Rotation;
 pub use rules::{
     DangerousIssuePolicyBuilder, IssuePolicy, IssuePolicyBuilder, IssuePolicyError, IssueRule,
