@@ -237,7 +237,10 @@ impl Actor {
     /// SECURITY: a record of another tenant answers exactly like one that does not exist. So does one of another
     /// environment: whoever finds a test key in a build log must not end or read what is live.
     pub(super) fn sees(&self, policy: &AccessPolicy, record: &KeyRecord) -> bool {
-        if self.own_environment().is_some_and(|own| own != record.environment) {
+        if self
+            .own_environment()
+            .is_some_and(|own| own != record.environment)
+        {
             return false;
         }
         match self.view(policy) {

@@ -88,12 +88,7 @@ impl KeyService {
             View::Tenant(own) if query.tenant.as_ref().is_some_and(|asked| asked != own) => {
                 Ok(Page::default())
             }
-            View::Tenant(own) => {
-                self.inner
-                    .store
-                    .list(&query.with_tenant(own.clone()))
-                    .await
-            }
+            View::Tenant(own) => self.inner.store.list(&query.with_tenant(own.clone())).await,
             View::Unbound => self.list_unbound(query).await,
         }
     }

@@ -35,6 +35,7 @@ mod races;
 mod rejection;
 mod request;
 mod retention;
+mod retire;
 mod revoke_many;
 mod rotate;
 mod rules;
@@ -145,7 +146,7 @@ struct Inner {
     #[cfg(feature = "tower")]
     sightings: Arc<Semaphore>,
     /// Held while an old secret is ended at its successor's first use.
-    retiring: tokio::sync::Mutex<()>,
+    retiring: retire::Retiring,
     runtime: Handle,
     /// Dropped with the service, which ends its background task.
     _alive: oneshot::Sender<Infallible>,

@@ -133,9 +133,11 @@ impl KeyService {
         let mut query = order.keys.clone();
         query.after = after;
         match self.page_for(actor, query).await {
-            Err(error @ StoreError::Corrupt { place: Some(place), .. })
-                if self.may_step_over(actor, place, after) =>
-            {
+            Err(
+                error @ StoreError::Corrupt {
+                    place: Some(place), ..
+                },
+            ) if self.may_step_over(actor, place, after) => {
                 batch.failed.push((place.id(), error.into()));
                 Ok(Page {
                     next: Some(place),
@@ -196,7 +198,8 @@ impl RevokedBatch {
                 mood.is_impatient |= changed.unaudited.is_some();
                 if changed.made {
                     self.revoked.push(id);
-                    self.unaudited.extend(changed.unaudited.map(|error| (id, error)));
+                    self.unaudited
+                        .extend(changed.unaudited.map(|error| (id, error)));
                 } else {
                     self.already_ended = self.already_ended.saturating_add(1);
                 }

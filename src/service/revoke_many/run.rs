@@ -94,7 +94,10 @@ impl KeyService {
         done: &mut RevokedMany,
         mood: &mut Mood,
     ) {
-        let Some(own) = done.acting_key.filter(|_| done.settled && done.failures == 0) else {
+        let Some(own) = done
+            .acting_key
+            .filter(|_| done.settled && done.failures == 0)
+        else {
             return;
         };
         let ended = self.end_key(actor, &own, &order.reason, mood.patience());

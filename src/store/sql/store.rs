@@ -25,8 +25,8 @@ macro_rules! sql_key_store {
             use $crate::store::sql::reads::Engine;
             use $crate::store::sql::statements;
             use $crate::store::{
-                Capabilities, Cursor, InsertKey, KeyStore, ListKeys, ListOrder, Page, StoreError, Usage,
-                UsageFilter,
+                Capabilities, Cursor, InsertKey, KeyStore, ListKeys, ListOrder, Page, StoreError,
+                Usage, UsageFilter,
             };
             use $crate::time::Timestamp;
 

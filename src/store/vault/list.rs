@@ -57,8 +57,13 @@ impl VaultStore {
             let (entry, stored) = match ahead.next().await {
                 Ok(Some(read)) => read,
                 Ok(None) => break,
-                Err(error @ StoreError::Corrupt { .. }) if query.order == ListOrder::NewestFirst => {
-                    return Page::cut_readable(found.into_iter().map(Ok).chain([Err(error)]), query);
+                Err(error @ StoreError::Corrupt { .. })
+                    if query.order == ListOrder::NewestFirst =>
+                {
+                    return Page::cut_readable(
+                        found.into_iter().map(Ok).chain([Err(error)]),
+                        query,
+                    );
                 }
                 Err(error) => return Err(error),
             };
