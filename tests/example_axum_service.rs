@@ -194,6 +194,56 @@ fn rotates_with_a_grace_and_revokes_in_every_process() {
 }
 
 #[test]
+fn revokes_all_keys_of_an_owner_a_tenant_or_a_role() {
+    let folder = folder();
+    let example = start(folder.path());
+    let many = |body: Value| example.post("/admin/revocations", example.admin(), &body);
+    let (_, mailer) = example.issue(&broker("mailer"));
+    let (_, other) = example.issue(&broker("other"));
+    let (_, agent) =
+        example.issue(&json!({"name": "n", "owner": "eve", "tenant": "t2", "role": "agent"}));
+    let done = many(json!({"owner": "acme", "tenant": "t1", "reason": "taken over"}));
+    let wanted = json!({"complete": true, "revoked": 2, "already_revoked": 0, "failed": [], "unaudited": []});
+    assert_eq!((done.status, done.json()), (200, wanted));
+    for (key, status) in [(&mailer, 401), (&other, 401), (&agent, 200)] {
+        assert_eq!(example.get("/v1/me", key).status, status);
+    }
+    assert_eq!(
+        example
+            .post("/admin/revocations", &agent, &json!({}))
+            .status,
+        403
+    );
+    let again = many(json!({"owner": "acme", "reason": "taken over"})).json();
+    assert_eq!(
+        (&again["revoked"], &again["already_revoked"]),
+        (&json!(0), &json!(2))
+    );
+    for body in [
+        json!({"reason": "nobody named"}),
+        json!({"role": "agent"}),
+        json!({"role": "agent", "reason": ""}),
+        json!({"role": "agent", "reason": "x", "everything": true}),
+        json!({"tenant": "*", "reason": "x"}),
+    ] {
+        assert_eq!(many(body.clone()).status, 422, "{body}");
+    }
+    assert_eq!(example.get("/v1/me", &agent).status, 200);
+
+    // The acting key is one of them: it ends last.
+    let (_, second) = example.issue(&json!({"name": "n", "owner": "ops", "tenant": "*", "role": "admin", "justification": "test"}));
+    let admins = json!({"role": "admin", "reason": "laptop stolen"});
+    let done = example.post("/admin/revocations", &second, &admins).json();
+    assert_eq!(
+        (&done["complete"], &done["revoked"]),
+        (&json!(true), &json!(2))
+    );
+    for key in [second.as_str(), example.admin()] {
+        assert_eq!(example.get("/v1/me", key).status, 401);
+    }
+}
+
+#[test]
 fn keeps_keys_and_revocations_over_a_restart_and_loses_no_event() {
     let folder = folder();
     let first = start(folder.path());

@@ -155,6 +155,99 @@ async fn fifty_first_uses_end_the_old_secret_with_one_event() {
     assert_eq!(rig.service.counters().retirements_failed, 0);
 }
 
+/// Presents a key in a task of its own.
+fn use_in_a_task(rig: &Rig, key: &IssuedKey) -> tokio::task::JoinHandle<bool> {
+    let (service, key) = (rig.service.clone(), key.key().expose().to_owned());
+    tokio::spawn(async move {
+        let context = keyward::service::RequestContext::new();
+        service.verify(key.as_bytes(), &context).await.is_ok()
+    })
+}
+
+async fn let_the_others_run() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_first_use_beside_another_waits_until_the_old_secret_has_ended() {
+    let rig = rig();
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::UntilFirstUse(HOUR)).await;
+    rig.sink.hold();
+    let first = use_in_a_task(&rig, &new);
+    // What it writes is held: it is at the end of the old secret.
+    rig.sink.wait_for_writes(rig.sink.begun() + 1).await;
+    let second = use_in_a_task(&rig, &new);
+    let_the_others_run().await;
+    assert!(!first.is_finished() && !second.is_finished());
+    rig.sink.release();
+    assert!(second.await.unwrap());
+    assert_eq!(
+        rig.rejected(old.key().expose()).await,
+        Rejection::Superseded
+    );
+    assert!(first.await.unwrap());
+    assert_eq!(rig.events_of(AuditKind::KeyRotated).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_first_use_ends_the_old_secret_although_another_keys_is_being_ended() {
+    let rig = rig();
+    let mut pairs = Vec::new();
+    for _ in 0..3 {
+        let old = rig.issue().await;
+        let new = rotate(&rig, &old, Rotation::UntilFirstUse(HOUR)).await;
+        pairs.push((old, new));
+    }
+    rig.sink.hold();
+    let uses: Vec<_> = pairs
+        .iter()
+        .map(|(_, new)| use_in_a_task(&rig, new))
+        .collect();
+    wait_for_hashes(&rig, 9).await;
+    let_the_others_run().await;
+    rig.sink.release();
+    for used in uses {
+        assert!(used.await.unwrap());
+    }
+    for (old, _) in &pairs {
+        let rejected = rig.rejected(old.key().expose()).await;
+        assert_eq!(rejected, Rejection::Superseded);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn uses_at_one_time_wait_for_a_trail_that_hangs_once_and_not_behind_each_other() {
+    let rig = rig();
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::UntilFirstUse(HOUR)).await;
+    rig.sink.hold();
+    // One hash for all of them, so that they come to the old secret together.
+    rig.hasher.gate().close();
+    let uses: Vec<_> = (0..20).map(|_| use_in_a_task(&rig, &new)).collect();
+    let_the_others_run().await;
+    rig.hasher.gate().open();
+    for used in uses {
+        assert!(used.await.unwrap());
+    }
+    assert_eq!(rig.service.counters().retirements_failed, 1);
+    // Once it has failed, only who tries again waits.
+    let trying = use_in_a_task(&rig, &new);
+    let_the_others_run().await;
+    let begun = tokio::time::Instant::now();
+    assert!(rig.accepts(new.key().expose()).await);
+    assert!(begun.elapsed() < SECOND / 10, "{:?}", begun.elapsed());
+    assert!(trying.await.unwrap());
+    rig.sink.release();
+    assert!(rig.accepts(new.key().expose()).await);
+    assert_eq!(
+        rig.rejected(old.key().expose()).await,
+        Rejection::Superseded
+    );
+}
+
 #[tokio::test]
 async fn the_old_secret_has_ended_when_its_successors_first_use_returns() {
     let rig = rig();

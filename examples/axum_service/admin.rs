@@ -225,7 +225,7 @@ impl Filter {
 }
 
 /// Who acts is the key that was verified for this request, never anything in its body.
-fn actor(key: &VerifiedKey) -> Result<Actor, Problem> {
+pub(crate) fn actor(key: &VerifiedKey) -> Result<Actor, Problem> {
     Actor::key(key).map_err(invalid("actor"))
 }
 
@@ -236,7 +236,7 @@ fn key_id(id: Id) -> Result<KeyId, Problem> {
 }
 
 /// Reads a JSON object, and nothing else that would fill the fields.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let unreadable = |error: serde_json::Error| {
         Problem::new(StatusCode::BAD_REQUEST, "unreadable").with_detail(error.to_string())
     };
@@ -264,11 +264,11 @@ where
         .collect()
 }
 
-fn invalid<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> Problem {
+pub(crate) fn invalid<E: std::fmt::Display>(field: &'static str) -> impl Fn(E) -> Problem {
     move |error| unprocessable(&format!("`{field}`: {error}"))
 }
 
-fn unprocessable(detail: &str) -> Problem {
+pub(crate) fn unprocessable(detail: &str) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid").with_detail(detail)
 }
 

@@ -12,7 +12,7 @@ use keyward::http::{
 use keyward::{KeyService, VerifiedKey};
 use serde_json::{Value, json};
 
-use crate::admin;
+use crate::{admin, revocations};
 
 pub(crate) fn router(service: &KeyService) -> Result<Router, Box<dyn Error>> {
     let manage = || RequireLayer::permission("manage_keys");
@@ -50,6 +50,10 @@ pub(crate) fn router(service: &KeyService) -> Result<Router, Box<dyn Error>> {
         .route(
             "/admin/keys/{id}/enable",
             post(admin::enable).layer(manage()?),
+        )
+        .route(
+            "/admin/revocations",
+            post(revocations::revoke_many).layer(manage()?),
         )
         .with_state(service.clone())
         // Every route above states what it requires; limits are charged after that.

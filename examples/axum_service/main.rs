@@ -19,6 +19,7 @@
 mod admin;
 mod api;
 mod policy;
+mod revocations;
 mod start;
 
 use std::error::Error;

@@ -34,6 +34,8 @@ mod admin;
 mod api;
 #[path = "../axum_service/policy.rs"]
 mod policy;
+#[path = "../axum_service/revocations.rs"]
+mod revocations;
 #[path = "../axum_service/start.rs"]
 mod start;
 

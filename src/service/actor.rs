@@ -72,7 +72,7 @@ impl Reach<'_> {
     }
 }
 
-/// Which records an actor may know of.
+/// Which records of its environment an actor may know of.
 pub(super) enum View<'a> {
     Everything,
     Tenant(&'a TenantId),
@@ -234,14 +234,26 @@ impl Actor {
 
     /// Whether the actor may know that this record exists.
     ///
-    /// SECURITY: a record of another tenant answers exactly like one that does not exist.
+    /// SECURITY: a record of another tenant answers exactly like one that does not exist. So does one of another
+    /// environment: whoever finds a test key in a build log must not end or read what is live.
     pub(super) fn sees(&self, policy: &AccessPolicy, record: &KeyRecord) -> bool {
+        if self
+            .own_environment()
+            .is_some_and(|own| own != record.environment)
+        {
+            return false;
+        }
         match self.view(policy) {
             View::Everything => true,
             View::Tenant(tenant) => record.tenant.tenant() == Some(tenant),
             View::Unbound => record.tenant == TenantBinding::None,
             View::Nothing => false,
         }
+    }
+
+    /// The environment of the key that acts, if one does: it knows of no other.
+    pub(super) fn own_environment(&self) -> Option<Environment> {
+        self.record().map(|own| own.environment)
     }
 
     pub(super) fn view(&self, policy: &AccessPolicy) -> View<'_> {

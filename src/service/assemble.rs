@@ -8,6 +8,7 @@ use super::builder::{KeyServiceBuilder, Settings};
 use super::counters::Counters;
 use super::gate::{FailureBudget, FailureGate};
 use super::improve::Overdue;
+use super::retire::Retiring;
 use super::trail::Trail;
 use super::usage::UsageLog;
 use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
@@ -170,7 +171,7 @@ impl KeyServiceBuilder {
             leaks: tokio::sync::Mutex::new(()),
             #[cfg(feature = "tower")]
             sightings: Arc::new(Semaphore::new(1)),
-            retiring: tokio::sync::Mutex::new(()),
+            retiring: Retiring::default(),
             runtime,
             _alive: alive,
         });

@@ -15,6 +15,9 @@ use crate::time::Timestamp;
 const ATTEMPTS: usize = 64;
 /// How long a revocation waits for its audit event: several times as long as the recorder tries a dead sink.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// What a trail that has failed once gets for each further event of many, so that a thousand keys are ended within
+/// minutes. A healthy one needs a few milliseconds.
+pub(super) const IMPATIENCE: Duration = Duration::from_millis(100);
 
 /// What an operation wants of the record it was shown.
 pub(super) enum Decision {
@@ -74,14 +77,17 @@ impl<'a> Change<'a> {
 /// A change that was made, or found made.
 pub(super) struct Changed {
     pub(super) record: Arc<KeyRecord>,
+    /// Whether this operation made it.
+    pub(super) made: bool,
     /// Why its audit event is missing, if it is.
     pub(super) unaudited: Option<AuditError>,
 }
 
 impl Changed {
-    const fn audited(record: Arc<KeyRecord>) -> Self {
+    fn audited(done: Done) -> Self {
         Self {
-            record,
+            record: done.record,
+            made: done.stored,
             unaudited: None,
         }
     }
@@ -154,8 +160,8 @@ impl KeyService {
             (Ok(done), Trail::Missing(error)) => {
                 self.report_outage("audit", &error);
                 Ok(Changed {
-                    record: done.record,
                     unaudited: Some(error),
+                    ..Changed::audited(done)
                 })
             }
             (Ok(done), Trail::Written(announced)) => {
@@ -164,9 +170,9 @@ impl KeyService {
                     let told = change.told(&announced, now, &[]);
                     self.tell_failure(told, &error).await;
                 }
-                Ok(Changed::audited(done.record))
+                Ok(Changed::audited(done))
             }
-            (Ok(done), Trail::Unwritten | Trail::Tried(_)) => Ok(Changed::audited(done.record)),
+            (Ok(done), Trail::Unwritten | Trail::Tried(_)) => Ok(Changed::audited(done)),
             (Err(error), Trail::Written(meant) | Trail::Tried(meant)) => {
                 self.tell_failure(change.told(&meant, now, &[]), &error)
                     .await;

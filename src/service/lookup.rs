@@ -66,28 +66,37 @@ impl KeyService {
 
     /// Returns one page of keys, newest first.
     ///
-    /// A key that acts sees its own tenant's only, whatever the query says.
+    /// A key that acts sees its own tenant's and its own environment's only, whatever the query says.
     ///
     /// # Errors
     ///
     /// [`LifecycleError::ActorEnded`], [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
     pub async fn list(&self, actor: &Actor, query: ListKeys) -> Result<Page, LifecycleError> {
         let actor = self.admit(actor).await?;
-        let page = match actor.view(&self.inner.policy) {
-            View::Nothing => Page::default(),
-            View::Everything => self.inner.store.list(&query).await?,
+        Ok(self.page_for(&actor, query).await?)
+    }
+
+    /// Returns one page of what an admitted actor may know of.
+    pub(super) async fn page_for(
+        &self,
+        actor: &Actor,
+        mut query: ListKeys,
+    ) -> Result<Page, StoreError> {
+        if let Some(own) = actor.own_environment() {
+            if query.environment.is_some_and(|asked| asked != own) {
+                return Ok(Page::default());
+            }
+            query = query.with_environment(own);
+        }
+        match actor.view(&self.inner.policy) {
+            View::Nothing => Ok(Page::default()),
+            View::Everything => self.inner.store.list(&query).await,
             View::Tenant(own) if query.tenant.as_ref().is_some_and(|asked| asked != own) => {
-                Page::default()
+                Ok(Page::default())
             }
-            View::Tenant(own) => {
-                self.inner
-                    .store
-                    .list(&query.with_tenant(own.clone()))
-                    .await?
-            }
-            View::Unbound => self.list_unbound(query).await?,
-        };
-        Ok(page)
+            View::Tenant(own) => self.inner.store.list(&query.with_tenant(own.clone())).await,
+            View::Unbound => self.list_unbound(query).await,
+        }
     }
 
     /// SECURITY: the place to continue from names a key, so it must be one that the actor may know of: the pages of

@@ -35,6 +35,8 @@ mod races;
 mod rejection;
 mod request;
 mod retention;
+mod retire;
+mod revoke_many;
 mod rotate;
 mod rotation;
 mod rules;
@@ -75,6 +77,7 @@ pub use notices::{
 pub use owners::OwnerStatus;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
+pub use revoke_many::{RevokeMany, RevokeManyError, RevokedBatch, RevokedMany};
 pub use rotate::Rotation;
 pub use rotation::{
     Retirement, RetirementReason, RotationAge, RotationPolicy, RotationPolicyBuilder,
@@ -149,7 +152,7 @@ struct Inner {
     #[cfg(feature = "tower")]
     sightings: Arc<Semaphore>,
     /// Held while an old secret is ended at its successor's first use.
-    retiring: tokio::sync::Mutex<()>,
+    retiring: retire::Retiring,
     runtime: Handle,
     /// Dropped with the service, which ends its background task.
     _alive: oneshot::Sender<Infallible>,

@@ -9,10 +9,6 @@ use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord, KeyStatus};
 use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
-/// How long a request waits for the end of the old secret to be written down: a little longer than the recorder
-/// tries a dead sink.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// When the old secret ends.
 ///
 /// Never later than the key itself. Rotating again during a grace ends the older of the two old secrets at once: a key
@@ -25,7 +21,8 @@ pub enum Rotation {
     /// After a grace; 24 hours ([`Rotation::USUAL_GRACE`]) are usual.
     Grace(Duration),
     /// When the new one is first used, and after that time at the latest: the client can try the new one before the
-    /// old one goes.
+    /// old one goes. Once a use of the new one was accepted, in whichever process, no use of the old one is that begins
+    /// after it, unless the old one could not be ended just then ([`ServiceCounters`](super::ServiceCounters) tells).
     UntilFirstUse(Duration),
 }
 
@@ -160,34 +157,6 @@ impl KeyService {
             .verified_key()
             .is_some_and(|own| own.id() == record.id);
         !is_itself && self.needs_factor(actor, &record.subject())
-    }
-
-    /// The new secret was used: the old one has had its time. A failure leaves it to the next use, or to its deadline.
-    pub(super) async fn retire_previous(&self, record: &Arc<KeyRecord>, now: Timestamp) {
-        // After a rotation many first uses come at once. One of them ends the old secret and writes it down; the
-        // others must not stand behind it when the trail is slow.
-        let Ok(_alone) = self.inner.retiring.try_lock() else {
-            return;
-        };
-        let used = record.current.generation;
-        let change = Change::new(&self.inner.itself, &record.id, AuditKind::KeyRotated);
-        let outcome = self.change(change, |_, record, _| {
-            let mut next = record.clone();
-            match &mut next.previous {
-                Some(previous) if record.current.generation == used && previous.is_live(now) => {
-                    previous.end = CredentialEnd::ENDED;
-                }
-                Some(_) | None => return Ok(Decision::Nothing),
-            }
-            Ok(Decision::Change(
-                Box::new(next),
-                vec![("rotation", "successor_used".to_owned())],
-            ))
-        });
-        // Outer: in time. Inner: done.
-        if !matches!(tokio::time::timeout(PATIENCE, outcome).await, Ok(Ok(_))) {
-            self.inner.counters.retirement_failed();
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::actor::Reach;
-use super::change::{Change, Changed, Decision, WithoutAudit};
+use super::change::{Change, Changed, Decision, PATIENCE, WithoutAudit};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{KeyId, KeyRecord, KeyStatus, Revocation};
@@ -37,8 +38,24 @@ impl KeyService {
         reason: &str,
     ) -> Result<Revoked, LifecycleError> {
         validate::text("reason", reason, 1, validate::LONG_TEXT)?;
+        let changed = self.end_key(actor, id, reason, PATIENCE).await?;
+        Ok(Revoked {
+            record: changed.record,
+            unaudited: changed.unaudited,
+        })
+    }
+
+    /// Revokes a key for a reason that was looked at, and waits so long for its event.
+    pub(super) async fn end_key(
+        &self,
+        actor: &Actor,
+        id: &KeyId,
+        reason: &str,
+        patience: Duration,
+    ) -> Result<Changed, LifecycleError> {
         let change = Change {
             without_audit: WithoutAudit::Proceed,
+            patience,
             ..Change::new(actor, id, AuditKind::KeyRevoked)
         };
         let changed = self
@@ -59,10 +76,7 @@ impl KeyService {
             })
             .await?;
         self.inner.proofs.forget(id.as_str());
-        Ok(Revoked {
-            record: changed.record,
-            unaudited: changed.unaudited,
-        })
+        Ok(changed)
     }
 
     /// Switches a key off until it is switched on again. One that is off stays off.

@@ -1,3 +1,4 @@
+use super::Cursor;
 use crate::BoxError;
 
 /// A store could not do what it was asked.
@@ -35,6 +36,8 @@ pub enum StoreError {
     Corrupt {
         /// The field that could not be read.
         field: &'static str,
+        /// Where it stands in the list that was asked for, if that can be told: whoever must not stop goes on behind it.
+        place: Option<Cursor>,
         /// What was wrong with it.
         #[source]
         source: BoxError,
@@ -80,8 +83,18 @@ impl StoreError {
     pub fn corrupt(field: &'static str, source: impl Into<BoxError>) -> Self {
         Self::Corrupt {
             field,
+            place: None,
             source: source.into(),
         }
+    }
+
+    /// Says where in its list the record stands that cannot be read. Other errors stay as they are.
+    #[must_use]
+    pub fn with_place(mut self, at: Cursor) -> Self {
+        if let Self::Corrupt { place, .. } = &mut self {
+            *place = Some(at);
+        }
+        self
     }
 
     /// Returns [`StoreError::Unsupported`].

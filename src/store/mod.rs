@@ -92,7 +92,8 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Corrupt`] or an outage. A page is never silently short.
+    /// [`StoreError::Corrupt`] or an outage. A page is never silently short: one that ends before a record that cannot be
+    /// read has a next one, and that fails, with the [place](StoreError::Corrupt) of the record if the store can tell.
     async fn list(&self, query: &ListKeys) -> Result<Page, StoreError>;
 
     /// Removes the record if the stored one still has this revision.

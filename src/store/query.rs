@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
+use super::StoreError;
 use crate::access::{RoleName, TenantId};
 use crate::key::{Environment, Generation, KeyId, KeyRecord, KeyStatus, OwnerId};
 use crate::time::Timestamp;
@@ -366,7 +368,7 @@ impl Cursor {
         }
     }
 
-    #[cfg(feature = "vault")]
+    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
     pub(super) const fn new(moment: Timestamp, id: KeyId) -> Self {
         Self { moment, id }
     }
@@ -447,5 +449,30 @@ impl Page {
         let last = records.last().filter(|_| more);
         let next = last.and_then(|last| query.order.place(last));
         Self { records, next }
+    }
+
+    /// As [`Page::cut`], of records some of which cannot be read: a page ends before such a one, and fails if it would
+    /// begin with it. So a walk over the pages misses nothing that stands before it, and nobody takes the list for whole.
+    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
+    pub(super) fn cut_readable(
+        records: impl IntoIterator<Item = Result<Arc<KeyRecord>, StoreError>>,
+        query: &ListKeys,
+    ) -> Result<Self, StoreError> {
+        let mut readable = Vec::new();
+        for record in records {
+            match record {
+                Ok(record) => readable.push(record),
+                Err(error) => return Self::ending_at(readable, query).ok_or(error),
+            }
+        }
+        Ok(Self::cut(readable, query))
+    }
+
+    /// The page that ends with the last of these, although more follows.
+    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
+    fn ending_at(mut records: Vec<Arc<KeyRecord>>, query: &ListKeys) -> Option<Self> {
+        records.truncate(query.page_size());
+        let next = query.order.place(records.last()?);
+        Some(Self { records, next })
     }
 }

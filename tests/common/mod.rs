@@ -260,7 +260,7 @@ pub fn wrong_secret(key: &str, same_hint: bool) -> String {
 }
 
 /// Six base62 characters of the CRC-32.
-fn checksum(body: &str) -> String {
+pub fn checksum(body: &str) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut rest = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; 6];

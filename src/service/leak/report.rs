@@ -8,16 +8,12 @@ use super::proof::{Sighting, Spent};
 use super::{LeakFindings, LeakOutcome, LeakedTokens};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{Generation, KeyId, KeyRecord, KeyStatus, Revocation};
-use crate::service::change::{Change, Decision, PATIENCE, WithoutAudit};
+use crate::service::change::{Change, Decision, IMPATIENCE, PATIENCE, WithoutAudit};
 use crate::service::{Actor, KeyService, LifecycleError, VerifiedKey};
 use crate::time::Timestamp;
 
 /// Why such a key was revoked, in its record and in the trail.
 const REASON: &str = "leaked";
-
-/// What a trail that has failed once gets for each further event, so that a thousand keys are ended within minutes. A
-/// healthy one needs a few milliseconds.
-const IMPATIENCE: Duration = Duration::from_millis(100);
 
 impl KeyService {
     /// Revokes the keys whose live secrets are among strings that were found where no key should be.

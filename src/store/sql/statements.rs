@@ -53,6 +53,9 @@ macro_rules! columns {
     };
 }
 
+/// Where `created_at` stands among the columns.
+pub(super) const CREATED_AT: usize = 3;
+
 /// The columns of a record, parted by a comma and a space.
 pub(super) const COLUMNS: &str = columns!();
 

@@ -25,9 +25,10 @@ macro_rules! sql_key_store {
             use $crate::store::sql::reads::Engine;
             use $crate::store::sql::statements;
             use $crate::store::{
-                Capabilities, InsertKey, KeyStore, ListKeys, ListOrder, Page, StoreError, Usage,
-                UsageFilter,
+                Capabilities, Cursor, InsertKey, KeyStore, ListKeys, ListOrder, Page, StoreError,
+                Usage, UsageFilter,
             };
+            use $crate::time::Timestamp;
 
             impl Bind for Query {
                 fn maybe_text(self, value: Option<&str>) -> Self {
@@ -163,6 +164,17 @@ macro_rules! sql_key_store {
                     )
             }
 
+            /// Says where in the list a row stands that cannot be read, if it can be read so far.
+            fn place(row: &$row, query: &ListKeys, error: StoreError) -> StoreError {
+                let id = <sqlx::Pool<$engine> as Engine>::id(row);
+                match (query.order, id, row.try_get(statements::CREATED_AT)) {
+                    (ListOrder::NewestFirst, Some(id), Ok(micros)) => {
+                        error.with_place(Cursor::new(Timestamp::from_micros(micros), id))
+                    }
+                    _ => error,
+                }
+            }
+
             impl $store {
                 /// Does something on a connection that has just answered, within the deadline.
                 ///
@@ -275,11 +287,9 @@ macro_rules! sql_key_store {
                     let statement = list_query(query);
                     let rows = self.using(|connection| Box::pin(statement.fetch_all(connection)));
                     let rows = rows.await.map_err(failed::<$engine>)?;
-                    let records: Result<Vec<_>, _> = rows
-                        .iter()
-                        .map(<sqlx::Pool<$engine> as Engine>::record)
-                        .collect();
-                    Ok(Page::cut(records?, query))
+                    let read = <sqlx::Pool<$engine> as Engine>::record;
+                    let placed = |row| read(row).map_err(|error| place(row, query, error));
+                    Page::cut_readable(rows.iter().map(placed), query)
                 }
 
                 async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {

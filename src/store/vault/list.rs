@@ -47,12 +47,25 @@ impl VaultStore {
         };
         let mut found = Vec::new();
         let mut ahead = Ahead::new(entries, |entry: &Entry| {
-            let (store, id) = (self.clone(), entry.place.id());
-            async move { store.stored(&id).await }
+            let (store, place) = (self.clone(), entry.place);
+            async move {
+                let stored = store.stored(&place.id()).await;
+                stored.map_err(|error| error.with_place(place))
+            }
         });
         while found.len() < wanted {
-            let Some((entry, stored)) = ahead.next().await? else {
-                break;
+            let (entry, stored) = match ahead.next().await {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err(error @ StoreError::Corrupt { .. })
+                    if query.order == ListOrder::NewestFirst =>
+                {
+                    return Page::cut_readable(
+                        found.into_iter().map(Ok).chain([Err(error)]),
+                        query,
+                    );
+                }
+                Err(error) => return Err(error),
             };
             let record = stored.map(|stored| stored.record);
             found.extend(record.filter(|it| entry.is_of(it) && query.matches(it)));
