@@ -49,7 +49,7 @@ impl KeyService {
     /// Verifies a presented key.
     ///
     /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
-    /// read from the store in this call; the cheap part of the secret; the key's state; the proof, or the slow hash and
+    /// read from the store in this call; the cheap part of the secret; the row's binding, if rows are bound; the key's state; the proof, or the slow hash and
     /// a second read of the record; then what the key is bound to (environment, owner, its networks and its role's,
     /// certificate).
     ///
@@ -120,7 +120,7 @@ impl KeyService {
             Some(throttled) => self.look_up_proven(&parsed, throttled, now).await?,
         };
         let record = proved.live.into_record();
-        self.check_bindings(&record, context).await?;
+        self.check_circumstances(&record, context).await?;
         self.end_predecessor(&record, proved.generation, proved.at)
             .await;
         Ok(VerifiedKey::new(
@@ -196,13 +196,16 @@ impl KeyService {
         now: Timestamp,
     ) -> Result<Live, Refused> {
         let id = parsed.id();
-        let fresh = FreshRecord::read(&*self.inner.store, &id)
+        let fresh = FreshRecord::read(&self.inner.records, &id)
             .await
             .map_err(|error| Refused::new(VerifyError::unavailable(error), id))?
             .ok_or_else(|| Refused::new(Rejection::UnknownKey, id))?;
         fresh
             .suspect(parsed, &self.inner.hashing)
             .map_err(|rejection| Refused::new(rejection, id))?
+            // What a broken record says of its owner and tenant is not believed either: the event names the key alone.
+            .vouch(&self.inner.records)
+            .map_err(|unsound| Refused::new(unsound, id))?
             .judge(now)
             .map_err(|(rejection, record)| Refused::of(rejection, &record))
     }
@@ -258,7 +261,7 @@ impl KeyService {
         ))
     }
 
-    async fn check_bindings(
+    async fn check_circumstances(
         &self,
         record: &Arc<KeyRecord>,
         context: &RequestContext<'_>,
