@@ -20,6 +20,7 @@ use keyward::async_trait;
 use keyward::audit::{AuditEvent, AuditKind, Detail, Outcome};
 use keyward::hash::{Hashing, HashingBuilder, RowBinding};
 use keyward::key::{KeyId, KeyRecord, KeyStatus, Metadata, Revision};
+use keyward::second_factor::{FactorAttempt, FactorCode, FactorError, FactorMethod, SecondFactor};
 use keyward::service::{
     Actor, BindingFault, BuildError, Face, IssuedKey, KeyService, LeakOutcome, LeakedTokens,
     LifecycleError, Rejection, Rotation, RowBindingMode, UpdateKey, VerifyError,
@@ -756,4 +757,40 @@ async fn a_key_lives_its_life_where_each_row_must_be_bound() {
         rig.rejected(next.key().expose()).await,
         Rejection::UnknownKey
     );
+}
+
+/// A second factor that counts how often it is asked.
+#[derive(Clone, Debug, Default)]
+struct Asked(Arc<std::sync::atomic::AtomicU32>);
+
+#[async_trait]
+impl SecondFactor for Asked {
+    async fn verify(&self, _: &FactorAttempt<'_>) -> Result<FactorMethod, FactorError> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(FactorMethod::TOTP)
+    }
+}
+
+#[tokio::test]
+async fn no_code_is_spent_on_an_edited_record() {
+    let asked = Asked::default();
+    let rig = Rig::on(
+        TestStore::new(),
+        ManualClock::default(),
+        |it| it.peppers(pepper(1)),
+        |it| {
+            it.row_binding(RowBindingMode::Required)
+                .issue_policy(keyward::service::IssuePolicy::default())
+                .second_factor(asked.clone())
+        },
+    );
+    let ana = admin().with_second_factor(FactorCode::new("123456"));
+    let manager = request_with(Grant::Role("keys".parse().unwrap()));
+    let issued = rig.service.issue(&ana, manager).await.unwrap();
+    let id = issued.record().id;
+    rig.service.disable(&ana, &id).await.unwrap();
+    let before = asked.0.load(std::sync::atomic::Ordering::Relaxed);
+    widen(&rig, &id).await;
+    tampered(rig.service.enable(&ana, &id).await, &id);
+    assert_eq!(asked.0.load(std::sync::atomic::Ordering::Relaxed), before);
 }
