@@ -4,7 +4,7 @@ use super::{BindingFault, BindingPage, BoundPage};
 use crate::audit::AuditKind;
 use crate::key::KeyRecord;
 use crate::service::records::{Basis, Unsound};
-use crate::service::{Actor, KeyService, LifecycleError, RowBindingMode};
+use crate::service::{Actor, KeyService, LifecycleError};
 use crate::store::{ListKeys, StoreError};
 
 /// What a pass makes of a row.
@@ -55,7 +55,7 @@ impl KeyService {
         actor: &Actor,
         query: ListKeys,
     ) -> Result<BindingPage, LifecycleError> {
-        self.mode()?;
+        self.check_binds()?;
         let page = self.list(actor, query).await?;
         let fault = |record: &Arc<KeyRecord>| match self.examine_row(record) {
             Finding::Fine => None,
@@ -69,7 +69,7 @@ impl KeyService {
     }
 
     /// Binds the rows of one page under the current pepper: those that hold under an older one, and with
-    /// [`RowBindingMode::WhenPresent`] those that are not bound yet. Go on with [`BoundPage::next`] until there is none; a
+    /// [`WhenPresent`](crate::service::RowBindingMode::WhenPresent) those that are not bound yet. Go on with [`BoundPage::next`] until there is none; a
     /// pass that was broken off can begin anew, as bound rows are passed over.
     ///
     /// Each row gets a new revision. One event in the trail tells how many are about to be bound, and none tells of a single
@@ -78,7 +78,7 @@ impl KeyService {
     /// # Security
     ///
     /// A row without a binding is believed as it is: edits made until then are bound with it. Where each row must be bound
-    /// ([`RowBindingMode::Required`]), such a row is left, or taking a binding away would be all that an edit takes. A row
+    /// ([`Required`](crate::service::RowBindingMode::Required)), such a row is left, or taking a binding away would be all that an edit takes. A row
     /// whose binding does not hold is never bound anew.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl KeyService {
         actor: &Actor,
         query: ListKeys,
     ) -> Result<BoundPage, LifecycleError> {
-        let mode = self.mode()?;
+        self.check_binds()?;
         let page = self.list(actor, query).await?;
         let mut outcome = BoundPage {
             next: page.next,
@@ -104,9 +104,6 @@ impl KeyService {
         for record in &page.records {
             match self.examine_row(record) {
                 Finding::Fine => {}
-                Finding::Due(BindingFault::Unbound, _) if mode == RowBindingMode::Required => {
-                    outcome.left.push((record.id, BindingFault::Unbound));
-                }
                 Finding::Due(fault, basis) => due.push((fault, basis)),
                 Finding::Fault(fault) => outcome.left.push((record.id, fault)),
             }
@@ -118,14 +115,17 @@ impl KeyService {
         Ok(outcome)
     }
 
-    fn mode(&self) -> Result<RowBindingMode, LifecycleError> {
-        let mode = self.inner.records.mode();
-        mode.ok_or(LifecycleError::NoRowBinding)
+    fn check_binds(&self) -> Result<(), LifecycleError> {
+        match self.inner.records.mode() {
+            Some(_) => Ok(()),
+            None => Err(LifecycleError::NoRowBinding),
+        }
     }
 
     fn examine_row(&self, record: &Arc<KeyRecord>) -> Finding {
         let version = record.binding.map(|binding| binding.version());
         match (self.inner.records.vouch_listed(record), version) {
+            // SECURITY: where each row must be bound, nobody vouches for such a one, and it is left.
             (Ok(basis), None) => Finding::Due(BindingFault::Unbound, basis),
             (Ok(_), _) if version == self.inner.hashing.current_pepper() => Finding::Fine,
             (Ok(basis), Some(version)) => Finding::Due(BindingFault::Outdated { version }, basis),

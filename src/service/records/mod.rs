@@ -6,6 +6,8 @@
 
 mod basis;
 mod mode;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
