@@ -15,6 +15,11 @@ pub mod key_format {}
 #[doc = include_str!("../docs/hashing.md")]
 pub mod hashing {}
 
+/// Records that cannot be edited behind the service's back.
+///
+#[doc = include_str!("../docs/row-binding.md")]
+pub mod row_binding {}
+
 /// The numbered laws of access.
 ///
 #[doc = include_str!("../docs/access-semantics.md")]

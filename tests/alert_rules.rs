@@ -14,7 +14,7 @@ use alert_support::{
     DAY, HOUR, counts, event, is_of_platform, number, of_nobody, shown, text, use_of, watching,
 };
 use keyward::alert::rules::{
-    AdminKeyCreated, DormantKey, KeyExposed, SupersededSecret, UnexpectedCountry,
+    AdminKeyCreated, DormantKey, EditedRecord, KeyExposed, SupersededSecret, UnexpectedCountry,
 };
 use keyward::alert::{AlertKind, Country, CountryResolver, Severity};
 use keyward::audit::{AuditEvent, AuditKind, Outcome};
@@ -82,6 +82,33 @@ fn a_secret_that_a_rotation_ended_is_told_from_other_failures() {
     assert_eq!(counts(&alerts, [failed("b", "wrong_secret")]), [0]);
     let unknown = of_nobody(AuditKind::AuthenticationFailed, "c", HOUR).with_failure("superseded");
     assert_eq!(counts(&alerts, [unknown]), [0]);
+}
+
+/// Its tenant is what an edited record says, so none is told.
+#[test]
+fn an_edited_record_is_for_those_who_see_everything() {
+    for reason in ["record_tampered", "record_unbound"] {
+        for kind in [AuditKind::AuthenticationFailed, AuditKind::KeyUpdated] {
+            let alerts = watching(EditedRecord::new());
+            let refused = event(kind, "a", HOUR).with_failure(reason);
+            let raised = shown(&alerts, &refused.with_tenant("north")).remove(0);
+            assert_eq!((raised.tenant(), is_of_platform(&raised)), (None, true));
+            assert_eq!(text(&raised, "reason"), Some(reason));
+            assert_eq!(text(&raised, "subject"), Some("key:a"));
+        }
+    }
+}
+
+#[test]
+fn other_refusals_and_answers_to_requests_are_no_edited_records() {
+    let alerts = watching(EditedRecord::new());
+    let failed = |kind, reason| event(kind, "a", HOUR).with_failure(reason);
+    let others = [
+        failed(AuditKind::AuthenticationFailed, "wrong_secret"),
+        failed(AuditKind::RequestCompleted, "record_tampered"),
+        event(AuditKind::AlertRaised, "a", HOUR).with_reason("record_tampered"),
+    ];
+    assert_eq!(counts(&alerts, others).iter().sum::<usize>(), 0);
 }
 
 fn exposed(key: &str) -> AuditEvent {

@@ -26,7 +26,7 @@ use keyward::key::{KeyFormat, PresentedSecret, Thumbprint};
 use keyward::random::OsRandom;
 use keyward::service::{
     Actor, FailureBudget, Field, ImportKey, KeyService, LimitPlan, Rejection, RequestContext,
-    Review, Rotation, RotationAge, RotationPolicy, UpdateKey,
+    Review, Rotation, RotationAge, RotationPolicy, RowBindingMode, UpdateKey,
 };
 use keyward::store::{InsertKey, ListKeys, MemoryStore};
 use keyward::testing::ManualClock;
@@ -284,6 +284,37 @@ async fn nothing_shows_when_things_break() {
     }
     canaries.assert_absent(&shown.0);
     canaries.assert_absent(&log.text());
+}
+
+#[tokio::test]
+async fn nothing_shows_when_records_were_edited() {
+    let (mut shown, mut canaries) = (Shown::default(), Canaries::default());
+    canaries.add("pepper", PEPPER);
+    let rig = Rig::on(
+        TestStore::new(),
+        ManualClock::default(),
+        |it| it.peppers(pepper(1)),
+        |it| it.row_binding(RowBindingMode::Required),
+    );
+    let issued = rig.issue().await;
+    let (key, id) = (issued.key().expose(), issued.record().id);
+    canaries.add("secret", &secret_of(key));
+    canaries.add("digest", issued.record().current.digest.as_str());
+    canaries.add("binding", &issued.record().binding.unwrap().to_text());
+    shown.debug(issued.record());
+    shown.debug(&issued.record().binding);
+    rig.store.edit(&id, |record| record.name.push('x')).await;
+    shown.error(&rig.verify(key).await.unwrap_err());
+    shown.error(&rig.service.disable(&admin(), &id).await.unwrap_err());
+    let rows = ListKeys::new();
+    let checked = rig.service.check_bindings(&admin(), rows.clone()).await;
+    shown.debug(&checked.unwrap());
+    shown.debug(&rig.service.bind_records(&admin(), rows).await.unwrap());
+    shown.debug(&rig.service.revoke(&admin(), &id, "edited").await.unwrap());
+    for event in rig.events().await {
+        shown.display(&event.to_line().unwrap());
+    }
+    canaries.assert_absent(&shown.0);
 }
 
 #[tokio::test]

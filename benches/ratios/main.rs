@@ -19,6 +19,7 @@
 )]
 
 mod allocations;
+mod binding;
 mod first_use;
 mod flood;
 mod hot_path;
@@ -42,8 +43,9 @@ fn main() {
     let wanted =
         |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     println!("name\tours\treference\tratio\ttarget\tverdict");
-    let parts: [(&str, fn()); 10] = [
+    let parts: [(&str, fn()); 11] = [
         ("hot_path", hot_path::run),
+        ("binding", binding::run),
         ("first_use", first_use::run),
         ("limiter", limiter::run),
         ("allocations", allocations::run),

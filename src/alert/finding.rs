@@ -57,6 +57,11 @@ impl Finding {
         Some(Self::new(kind, subject.into(), event).read_by(Readers::Platform))
     }
 
+    /// Something of which only whoever sees the whole trail reads there.
+    pub(super) fn of_platform(self) -> Self {
+        self.read_by(Readers::Platform)
+    }
+
     /// Returns a finding about the owner of the event's key; `None` if it names none. Owners of one name in two tenants are
     /// two subjects.
     #[must_use]

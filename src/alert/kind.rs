@@ -68,6 +68,8 @@ kinds! {
     SupersededSecret => "superseded_secret", Notice;
     /// A key was sent in clear or in a URL.
     KeyExposed => "key_exposed", Critical;
+    /// A key's record is not what the service wrote.
+    RecordTampered => "record_tampered", Critical;
     /// A key has far more requests in an hour than usual.
     UnusualRate => "unusual_rate", Warning;
     /// A key is used from a network that is new for it.

@@ -17,6 +17,15 @@ pub struct RowBinding {
 }
 
 impl RowBinding {
+    pub(super) const fn new(version: u32, mac: [u8; 32]) -> Self {
+        Self { version, mac }
+    }
+
+    /// Returns whether it is this MAC. Constant time.
+    pub(super) fn matches(&self, mac: &[u8; 32]) -> bool {
+        mac::same(&self.mac, mac)
+    }
+
     /// Reads the stored text.
     #[must_use]
     pub fn from_text(text: &str) -> Self {

@@ -4,8 +4,10 @@
 //! what is refused is written down in `docs/key-format.md`.
 
 mod base62;
+mod canonical;
 mod checksum;
 mod credential;
+mod decimal;
 mod environment;
 mod error;
 mod facts;
@@ -27,6 +29,7 @@ mod thumbprint;
 
 pub use crate::networks::{NetworkError, Networks};
 
+pub(crate) use canonical::canonical;
 pub use credential::{Credential, CredentialEnd, Generation};
 pub use environment::Environment;
 pub use error::{

@@ -13,16 +13,18 @@ impl KeyService {
         let Some(own) = actor.verified_key() else {
             return Ok(actor.clone());
         };
-        let found = self.inner.store.find(&own.id()).await?;
+        let records = &self.inner.records;
+        let found = records.find(&own.id()).await?;
+        let found = found.ok_or(LifecycleError::ActorEnded)?;
+        let basis = records.vouch(found).map_err(|it| it.of(own.id()))?;
+        let record = basis.into_record();
         let now = self.inner.clock.now();
-        let record = found
-            .filter(|record| {
-                let used = record.credential(own.generation());
-                record.status(now) == KeyStatus::Active
-                    && used.is_some_and(|it| it.is_live(now))
-                    && self.judge_age(record, own.generation(), now).is_ok()
-            })
-            .ok_or(LifecycleError::ActorEnded)?;
+        let used = record.credential(own.generation());
+        let is_live = used.is_some_and(|it| it.is_live(now))
+            && self.judge_age(&record, own.generation(), now).is_ok();
+        if record.status(now) != KeyStatus::Active || !is_live {
+            return Err(LifecycleError::ActorEnded);
+        }
         let actor = actor.refreshed(record);
         actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
         Ok(actor)
@@ -36,11 +38,13 @@ impl KeyService {
         target: Option<&KeyId>,
         error: Option<&LifecycleError>,
     ) {
-        if let Some(error) = error.filter(|error| error.is_refusal()) {
-            let now = self.inner.clock.now();
-            self.inner
-                .trail
-                .management_refused(kind, actor, target.copied(), error.code(), now);
+        let Some(error) = error.filter(|error| error.is_refusal()) else {
+            return;
+        };
+        let (trail, now) = (&self.inner.trail, self.inner.clock.now());
+        match error.broken_record() {
+            Some(key) => trail.broken_record(kind, actor, key, error.code(), now),
+            None => trail.management_refused(kind, actor, target.copied(), error.code(), now),
         }
     }
 

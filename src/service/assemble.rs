@@ -8,6 +8,7 @@ use super::builder::{KeyServiceBuilder, Settings};
 use super::counters::Counters;
 use super::gate::{FailureBudget, FailureGate};
 use super::improve::Overdue;
+use super::records::Records;
 use super::retire::Retiring;
 use super::trail::Trail;
 use super::usage::UsageLog;
@@ -16,7 +17,7 @@ use crate::access::{NameError, RoleName};
 use crate::audit::{
     AuditError, AuditObserver, AuditRecorder, AuditRecorderBuilder, AuditSink, MemorySink,
 };
-use crate::hash::{HashBuildError, HashPool, ProofMemory, SingleFlight};
+use crate::hash::{HashBuildError, HashPool, Hashing, ProofMemory, SingleFlight};
 use crate::key::{FactError, KeyFormat, KeyFormatError};
 use crate::random::RandomError;
 use crate::rate_limit::{MAX_CHARGES, MemoryRateLimiter, Quota, QuotaError};
@@ -55,6 +56,9 @@ pub enum BuildError {
     /// An issuing rule limits the keys of an owner, and the store cannot count them in the same step as an insert.
     #[error("the store cannot hold an owner to a number of keys")]
     OwnerLimit,
+    /// Rows are to be bound, and there is no pepper to bind them with.
+    #[error("row binding needs a pepper")]
+    RowBinding,
     /// The rotation age or the usage interval is zero.
     #[error("`{setting}` must not be zero")]
     Zero {
@@ -135,14 +139,20 @@ impl KeyServiceBuilder {
             manage: self.manage.map_or_else(|| "manage_keys".parse(), Ok)?,
             rotation_age: self.rotation_age,
         };
+        let hashing = Arc::new(self.hashing.unwrap_or_default());
+        let records = Records::new(
+            self.store,
+            self.together,
+            Arc::clone(&hashing),
+            self.row_binding,
+        );
         let (alive, gone) = oneshot::channel();
         let service = KeyService::start(Inner {
-            store: self.store,
-            together: self.together,
+            records,
             format: self
                 .format
                 .map_or_else(|| KeyFormat::builder().build(), Ok)?,
-            hashing: Arc::new(self.hashing.unwrap_or_default()),
+            hashing,
             pool: self.pool.map_or_else(|| HashPool::builder().build(), Ok)?,
             proofs,
             flights: SingleFlight::new(),
@@ -185,6 +195,10 @@ impl KeyServiceBuilder {
         }
         if self.together.is_some() && self.sink.is_some() {
             return Err(BuildError::TwoTrails);
+        }
+        let has_peppers = self.hashing.as_ref().is_some_and(Hashing::has_peppers);
+        if self.row_binding.is_some() && !has_peppers {
+            return Err(BuildError::RowBinding);
         }
         let unknown = |role: &&RoleName| self.policy.role(role).is_none();
         if let Some(role) = self.rules.roles().find(unknown) {

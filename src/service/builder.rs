@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::gate::FailureBudget;
 use super::outage::OutageReporter;
-use super::{IssuePolicy, LimitPlan, OwnerStatus, RotationPolicy};
+use super::{IssuePolicy, LimitPlan, OwnerStatus, RotationPolicy, RowBindingMode};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditLog, AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
@@ -74,6 +74,7 @@ pub struct KeyServiceBuilder {
     pub(super) rotation_age: Duration,
     pub(super) strict: bool,
     pub(super) audit_successes: bool,
+    pub(super) row_binding: Option<RowBindingMode>,
 }
 
 impl KeyServiceBuilder {
@@ -106,6 +107,7 @@ impl KeyServiceBuilder {
             rotation_age: ROTATION_AGE,
             strict: false,
             audit_successes: true,
+            row_binding: None,
         }
     }
 
@@ -272,6 +274,13 @@ impl KeyServiceBuilder {
     /// requests a second, and one valid key can fill it; requests of one key wait for each other.
     pub const fn strict(mut self) -> Self {
         self.strict = true;
+        self
+    }
+
+    /// Binds each record to a pepper, so that one that was edited in the store is refused and reported; not otherwise. Every
+    /// process on the store needs the same setting and the same peppers. `docs/row-binding.md` has the order of switching on.
+    pub const fn row_binding(mut self, mode: RowBindingMode) -> Self {
+        self.row_binding = Some(mode);
         self
     }
 

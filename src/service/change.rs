@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::records::{Basis, Found, Ready};
 use super::trail::Told;
 use super::{Actor, KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditKind};
@@ -36,6 +37,15 @@ pub(super) enum WithoutAudit {
     Proceed,
 }
 
+/// What is done about a record whose binding does not hold.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum WhenBroken {
+    /// Nothing changes.
+    Refuse,
+    /// The key is ended, and its record stays broken.
+    End,
+}
+
 /// Who changes what, and how it is written down.
 #[derive(Clone, Copy)]
 pub(super) struct Change<'a> {
@@ -43,6 +53,7 @@ pub(super) struct Change<'a> {
     pub(super) id: &'a KeyId,
     pub(super) kind: AuditKind,
     pub(super) without_audit: WithoutAudit,
+    pub(super) when_broken: WhenBroken,
     /// How long it waits for its event if it is made without it as well.
     pub(super) patience: Duration,
 }
@@ -54,6 +65,7 @@ impl<'a> Change<'a> {
             id,
             kind,
             without_audit: WithoutAudit::Refuse,
+            when_broken: WhenBroken::Refuse,
             patience: PATIENCE,
         }
     }
@@ -122,21 +134,30 @@ pub(super) enum Trail {
 
 impl KeyService {
     /// Reads a record the actor may know of.
-    pub(super) async fn visible(
-        &self,
-        actor: &Actor,
-        id: &KeyId,
-    ) -> Result<Arc<KeyRecord>, LifecycleError> {
-        let record = self
-            .inner
-            .store
-            .find(id)
-            .await?
-            .ok_or(LifecycleError::NotFound)?;
-        if actor.sees(&self.inner.policy, &record) {
-            Ok(record)
+    pub(super) async fn visible(&self, actor: &Actor, id: &KeyId) -> Result<Found, LifecycleError> {
+        let found = self.inner.records.find(id).await?;
+        let found = found.ok_or(LifecycleError::NotFound)?;
+        if actor.sees(&self.inner.policy, found.record()) {
+            Ok(found)
         } else {
             Err(LifecycleError::NotFound)
+        }
+    }
+
+    /// Reads a record the actor may know of and may change, if it says what the service wrote.
+    pub(super) async fn vouched(&self, actor: &Actor, id: &KeyId) -> Result<Basis, LifecycleError> {
+        let found = self.visible(actor, id).await?;
+        let vouched = self.inner.records.vouch(found);
+        vouched.map_err(|unsound| unsound.of(*id))
+    }
+
+    async fn basis(&self, change: Change<'_>, actor: &Actor) -> Result<Basis, LifecycleError> {
+        match change.when_broken {
+            WhenBroken::Refuse => self.vouched(actor, change.id).await,
+            WhenBroken::End => {
+                let found = self.visible(actor, change.id).await?;
+                Ok(self.inner.records.vouch_to_end(found))
+            }
         }
     }
 
@@ -194,22 +215,23 @@ impl KeyService {
     ) -> Result<Done, LifecycleError> {
         for _ in 0..ATTEMPTS {
             let actor = self.admit(change.actor).await?;
-            let record = self.visible(&actor, change.id).await?;
-            let (mut next, details) = match decide(&actor, &record, now)? {
+            let basis = self.basis(change, &actor).await?;
+            let (next, details) = match decide(&actor, basis.record(), now)? {
                 Decision::Nothing => {
                     return Ok(Done {
-                        record,
+                        record: basis.into_record(),
                         stored: false,
                     });
                 }
                 Decision::Change(next, details) => (next, details),
             };
-            let told = change.told(&next, now, &details);
-            match self.store_change(change, told, trail).await {
+            let ready = self.inner.records.ready(&basis, *next);
+            let ready = ready.map_err(LifecycleError::unavailable)?;
+            let told = change.told(ready.record(), now, &details);
+            match self.store_change(change, told, &ready, trail).await {
                 Ok(revision) => {
-                    next.revision = revision;
                     return Ok(Done {
-                        record: Arc::from(next),
+                        record: ready.stored(revision),
                         stored: true,
                     });
                 }
@@ -224,15 +246,16 @@ impl KeyService {
         &self,
         change: Change<'_>,
         told: Told<'_>,
+        ready: &Ready,
         trail: &mut Trail,
     ) -> Result<Revision, AuditedError> {
-        if let Some(store) = &self.inner.together {
-            return self.change_together(store, change, told, trail).await;
+        if self.inner.records.keep_the_trail() {
+            return self.change_together(change, told, ready, trail).await;
         }
         if matches!(trail, Trail::Unwritten) {
             *trail = self.announce(change, told).await?;
         }
-        Ok(self.inner.store.update(told.record).await?)
+        Ok(self.inner.records.update(ready).await?)
     }
 
     async fn announce(&self, change: Change<'_>, told: Told<'_>) -> Result<Trail, AuditError> {

@@ -136,8 +136,8 @@ impl KeyService {
         }
         let look = async {
             let admitted = self.admit(actor).await?;
-            let record = self.visible(&admitted, id).await?;
-            let needed = needs_factor(&admitted, &record, self.inner.clock.now())?;
+            let basis = self.vouched(&admitted, id).await?;
+            let needed = needs_factor(&admitted, basis.record(), self.inner.clock.now())?;
             if needed {
                 self.check_askable(actor)?;
             }

@@ -4,6 +4,7 @@ use super::IssueRule;
 use crate::BoxError;
 use crate::access::{CeilingError, Permission};
 use crate::audit::{AuditError, PurgeError};
+use crate::key::KeyId;
 use crate::second_factor::FactorError;
 use crate::store::{AuditedError, StoreError};
 
@@ -61,6 +62,22 @@ pub enum LifecycleError {
         /// The limit.
         limit: u32,
     },
+    /// The record says something else than what the service wrote, or was put in its place: see `docs/row-binding.md`. Revoke
+    /// the key.
+    #[error("the record was changed behind the service's back")]
+    RecordTampered {
+        /// Whose: the key that was to be changed, or the acting one.
+        key: KeyId,
+    },
+    /// The record is not bound, and the service requires that.
+    #[error("the record is not bound")]
+    RecordUnbound {
+        /// Whose: the key that was to be changed, or the acting one.
+        key: KeyId,
+    },
+    /// The service does not bind rows.
+    #[error("the service does not bind rows")]
+    NoRowBinding,
     /// Others kept changing the record. Nothing was changed.
     #[error("the record kept being changed by others")]
     Contended,
@@ -111,7 +128,15 @@ impl LifecycleError {
                 | Self::BeyondActor(_)
                 | Self::ExceedsActor { .. }
                 | Self::Rule { .. }
-        )
+        ) || self.broken_record().is_some()
+    }
+
+    /// Returns the key whose record is not what the service wrote.
+    pub(super) const fn broken_record(&self) -> Option<KeyId> {
+        match self {
+            Self::RecordTampered { key } | Self::RecordUnbound { key } => Some(*key),
+            _ => None,
+        }
     }
 
     /// Returns the error as one lower-case word, stable, for logs and the audit trail.
@@ -127,6 +152,9 @@ impl LifecycleError {
             Self::Invalid { .. } => "invalid",
             Self::WrongState { .. } => "wrong_state",
             Self::OwnerLimit { .. } => "owner_limit",
+            Self::RecordTampered { .. } => "record_tampered",
+            Self::RecordUnbound { .. } => "record_unbound",
+            Self::NoRowBinding => "no_row_binding",
             Self::Contended => "contended",
             Self::Audit(_) => "audit_unavailable",
             Self::NoAuditLog => "no_audit_log",

@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
+use super::records::{Found, Records, Unsound};
 use super::rejection::Rejection;
 use crate::hash::{Hashing, SecretOrigin};
 use crate::key::{Credential, KeyId, KeyRecord, KeyStatus, ParsedKey};
-use crate::store::{KeyStore, StoreError};
+use crate::store::StoreError;
 use crate::time::Timestamp;
 
 /// A record that the store returned for this request.
 #[derive(Debug)]
-pub(super) struct FreshRecord(Arc<KeyRecord>);
+pub(super) struct FreshRecord(Found);
 
 /// A fresh record, of whose credentials some fit the cheap part of the presented secret.
 #[derive(Debug)]
@@ -23,7 +24,11 @@ pub(super) struct Suspected {
     previous: bool,
 }
 
-/// A suspected record that is active now, with at least one fitting credential that is live.
+/// A suspected record that says what the service wrote, as far as its binding can tell.
+#[derive(Debug)]
+pub(super) struct Vouched(Suspected);
+
+/// A vouched record that is active now, with at least one fitting credential that is live.
 #[derive(Debug)]
 pub(super) struct Live(Suspected);
 
@@ -32,12 +37,12 @@ pub(super) struct Live(Suspected);
 pub(super) struct AtRisk(Suspected);
 
 impl FreshRecord {
-    pub(super) async fn read(store: &dyn KeyStore, id: &KeyId) -> Result<Option<Self>, StoreError> {
-        Ok(store.find(id).await?.map(Self))
+    pub(super) async fn read(records: &Records, id: &KeyId) -> Result<Option<Self>, StoreError> {
+        Ok(records.find(id).await?.map(Self))
     }
 
     pub(super) fn record(&self) -> &KeyRecord {
-        &self.0
+        self.0.record()
     }
 
     /// Keeps the credentials that the presented secret could belong to.
@@ -50,11 +55,12 @@ impl FreshRecord {
         hashing: &Hashing,
     ) -> Result<Suspected, Rejection> {
         let fits = |credential: &Credential| cheap_check(credential, presented, hashing);
-        let current = fits(&self.0.current);
-        let previous = self.0.previous.as_ref().is_some_and(fits);
+        let record = self.0.to_show();
+        let current = fits(&record.current);
+        let previous = record.previous.as_ref().is_some_and(fits);
         if current || previous {
             Ok(Suspected {
-                record: self.0,
+                record,
                 current,
                 previous,
             })
@@ -64,24 +70,37 @@ impl FreshRecord {
     }
 }
 
-impl Suspected {
+impl Vouched {
     /// Decides on the state the store just gave.
     pub(super) fn judge(self, now: Timestamp) -> Result<Live, (Rejection, Arc<KeyRecord>)> {
-        let rejection = match self.record.status(now) {
+        let Self(suspected) = self;
+        let rejection = match suspected.record.status(now) {
             KeyStatus::Revoked => Rejection::Revoked,
             KeyStatus::Disabled => Rejection::Disabled,
             KeyStatus::Expired => Rejection::Expired,
-            KeyStatus::Active => match self.keep_live(now) {
+            KeyStatus::Active => match suspected.keep_live(now) {
                 Ok(live) => return Ok(Live(live)),
                 Err(over) => return Err((Rejection::Superseded, over.record)),
             },
         };
-        Err((rejection, self.record))
+        Err((rejection, suspected.record))
+    }
+}
+
+impl Suspected {
+    /// Holds the record to its binding.
+    ///
+    /// SECURITY: after the cheap check, so that a stranger who knows an id neither pays for it nor raises an alert with it;
+    /// before anything that the record says is believed, its state among it.
+    pub(super) fn vouch(self, records: &Records) -> Result<Vouched, Unsound> {
+        records.check(&self.record)?;
+        Ok(Vouched(self))
     }
 
     /// Keeps what a leak puts at risk: the live secrets of a key that is in use, or that could be switched on again.
     ///
-    /// SECURITY: the answer is no [`Live`] one, from which alone a key is verified.
+    /// SECURITY: the answer is no [`Live`] one, from which alone a key is verified. So the record may have been edited: a key
+    /// that leaked is ended all the same.
     pub(super) fn judge_leaked(self, now: Timestamp) -> Option<AtRisk> {
         match self.record.status(now) {
             KeyStatus::Active | KeyStatus::Disabled => self.keep_live(now).ok().map(AtRisk),

@@ -137,10 +137,12 @@ impl KeyService {
     ) -> Result<(), ImproveError> {
         let better = self.better(id, proven, secret).await?;
         for _ in 0..ATTEMPTS {
-            let Some(record) = self.inner.store.find(id).await? else {
+            let Some(found) = self.inner.records.find(id).await? else {
                 return Ok(());
             };
-            let mut next = (*record).clone();
+            // SECURITY: an edited row must not be bound anew because its secret was used.
+            let basis = self.inner.records.vouch(found).map_err(|_| ImproveError)?;
+            let mut next = basis.record().clone();
             let held = std::iter::once(&mut next.current)
                 .chain(next.previous.as_mut())
                 .find(|known| {
@@ -150,7 +152,9 @@ impl KeyService {
             held.digest.clone_from(&better.digest);
             held.proof.clone_from(&better.proof);
             held.check.clone_from(&better.check);
-            match self.inner.store.update(&next).await {
+            let ready = self.inner.records.ready(&basis, next);
+            let ready = ready.map_err(|_| ImproveError)?;
+            match self.inner.records.update(&ready).await {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),

@@ -9,7 +9,7 @@ use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
 use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
 use crate::second_factor::FactorOperation;
-use crate::store::{AuditedError, InsertKey, StoreError};
+use crate::store::{AuditedError, StoreError};
 use crate::time::Timestamp;
 
 /// With 71 bits an id is drawn twice once in ages; more than a few times in a row means the generator is broken.
@@ -210,25 +210,25 @@ impl KeyService {
             .map_err(StoreFailure::Other)?;
         let mut details = self.granted(&record, None);
         details.extend(cleared.details());
-        let mut insert = InsertKey::new(record.clone());
-        insert.owner_limit = owner_limit;
+        let new = self.inner.records.ready_new(record, owner_limit);
+        let new = new.map_err(|error| StoreFailure::Other(LifecycleError::unavailable(error)))?;
         let told = Told {
             kind,
             actor,
-            record: &record,
+            record: new.record(),
             now,
             details: &details,
         };
-        let stored = if let Some(store) = &self.inner.together {
-            self.insert_together(store, insert, told).await
+        let stored = if self.inner.records.keep_the_trail() {
+            self.insert_together(&new, told).await
         } else {
             let recorded = self.inner.trail.record(told).await;
             recorded.map_err(|error| StoreFailure::Other(LifecycleError::Audit(error)))?;
-            let stored = self.inner.store.insert(insert).await;
+            let stored = self.inner.records.insert(&new).await;
             stored.map_err(AuditedError::Store)
         };
         let Err(error) = stored else {
-            return Ok(Arc::new(record));
+            return Ok(Arc::new(new.record().clone()));
         };
         let exists = matches!(error, AuditedError::Store(StoreError::AlreadyExists));
         let error = LifecycleError::from(error);

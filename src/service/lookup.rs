@@ -61,7 +61,7 @@ impl KeyService {
     /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
     pub async fn get(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
         let actor = self.admit(actor).await?;
-        self.visible(&actor, id).await
+        Ok(self.visible(&actor, id).await?.to_show())
     }
 
     /// Returns one page of keys, newest first.
@@ -88,13 +88,14 @@ impl KeyService {
             }
             query = query.with_environment(own);
         }
+        let records = &self.inner.records;
         match actor.view(&self.inner.policy) {
             View::Nothing => Ok(Page::default()),
-            View::Everything => self.inner.store.list(&query).await,
+            View::Everything => records.list(&query).await,
             View::Tenant(own) if query.tenant.as_ref().is_some_and(|asked| asked != own) => {
                 Ok(Page::default())
             }
-            View::Tenant(own) => self.inner.store.list(&query.with_tenant(own.clone())).await,
+            View::Tenant(own) => records.list(&query.with_tenant(own.clone())).await,
             View::Unbound => self.list_unbound(query).await,
         }
     }
@@ -105,7 +106,7 @@ impl KeyService {
         let size = query.page_size();
         let mut found = Vec::new();
         loop {
-            let page = self.inner.store.list(&query).await?;
+            let page = self.inner.records.list(&query).await?;
             let visible = |record: &Arc<KeyRecord>| record.tenant == TenantBinding::None;
             found.extend(page.records.into_iter().filter(visible));
             match page.next {
@@ -215,7 +216,7 @@ impl KeyService {
         let admitted = self.admit(actor).await;
         let refused = admitted.as_ref().err();
         self.note_refusal(AuditKind::KeyDeleted, actor, Some(id), refused);
-        let record = self.visible(&admitted?, id).await?;
+        let record = self.visible(&admitted?, id).await?.to_show();
         let now = self.inner.clock.now();
         let state = record.status(now);
         if matches!(state, KeyStatus::Active | KeyStatus::Disabled) {
@@ -228,12 +229,12 @@ impl KeyService {
             now,
             details: &[],
         };
-        let deleted = if let Some(store) = &self.inner.together {
-            self.delete_together(&**store, id, told).await
+        let deleted = if self.inner.records.keep_the_trail() {
+            self.delete_together(told).await
         } else {
             let recorded = self.inner.trail.record(told).await;
             recorded.map_err(LifecycleError::Audit)?;
-            let deleted = self.inner.store.delete(id, record.revision).await;
+            let deleted = self.inner.records.delete(&record).await;
             deleted.map_err(AuditedError::Store)
         };
         if let Err(error) = deleted {

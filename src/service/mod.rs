@@ -9,6 +9,7 @@ mod admit;
 mod assemble;
 mod audit_log;
 mod authorize;
+mod binding;
 mod builder;
 mod change;
 mod charges;
@@ -32,6 +33,7 @@ mod owners;
 mod prove;
 #[cfg(all(test, keyward_shuttle))]
 mod races;
+mod records;
 mod rejection;
 mod request;
 mod retention;
@@ -61,6 +63,7 @@ use tokio::time::Instant;
 
 pub use actor::Actor;
 pub use assemble::BuildError;
+pub use binding::{BindingFault, BindingPage, BoundPage};
 pub use builder::{DangerousBuilder, KeyServiceBuilder};
 pub use context::RequestContext;
 pub use counters::ServiceCounters;
@@ -75,6 +78,7 @@ pub use notices::{
     NoticeReport, NoticeRunError, Notices, NoticesBuilder, NoticesError, UnsentNotice,
 };
 pub use owners::OwnerStatus;
+pub use records::RowBindingMode;
 pub use rejection::{Face, Rejection, VerifyError};
 pub use request::IssueKey;
 pub use revoke_many::{RevokeMany, RevokeManyError, RevokedBatch, RevokedMany};
@@ -116,9 +120,7 @@ pub struct KeyService {
 }
 
 struct Inner {
-    store: Arc<dyn KeyStore>,
-    /// The same store, if it keeps the audit trail as well: changes and their events are one step there.
-    together: Option<Arc<dyn AuditedStore>>,
+    records: records::Records,
     format: KeyFormat,
     hashing: Arc<Hashing>,
     pool: HashPool,
@@ -261,7 +263,7 @@ impl KeyService {
     ///
     /// What was not written when the future is dropped is kept for the next time.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
-        let written = self.inner.usage.flush(&self.inner.store).await;
+        let written = self.inner.usage.flush(&self.inner.records).await;
         written.inspect_err(|error| {
             self.inner.counters.usage_write_failed();
             self.report_outage("usage", error);
@@ -315,7 +317,7 @@ impl KeyService {
 impl fmt::Debug for KeyService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyService")
-            .field("store", &self.inner.store)
+            .field("store", self.inner.records.store())
             .finish_non_exhaustive()
     }
 }

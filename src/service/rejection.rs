@@ -30,6 +30,10 @@ pub enum Rejection {
     WrongEnvironment,
     /// What is stored of the secret cannot be checked: an unknown scheme, or a cost outside the bounds.
     UnusableDigest,
+    /// The record says something else than what the service wrote: it was edited, or put in another's place.
+    RecordTampered,
+    /// The record is not bound, and the service requires that.
+    RecordUnbound,
     /// The owner is banned or gone.
     OwnerInactive,
     /// The client's address is unknown or outside the key's networks.
@@ -80,6 +84,8 @@ impl Rejection {
             Self::Expired => "expired",
             Self::WrongEnvironment => "wrong_environment",
             Self::UnusableDigest => "unusable_digest",
+            Self::RecordTampered => "record_tampered",
+            Self::RecordUnbound => "record_unbound",
             Self::OwnerInactive => "owner_inactive",
             Self::NetworkRefused => "network_refused",
             Self::RoleNetworkRefused => "role_network_refused",
@@ -106,6 +112,8 @@ impl Rejection {
             | Self::Expired
             | Self::WrongEnvironment
             | Self::UnusableDigest
+            | Self::RecordTampered
+            | Self::RecordUnbound
             | Self::OwnerInactive
             | Self::CertificateMissing
             | Self::CertificateMismatch => Face::Unauthenticated,

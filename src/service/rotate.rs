@@ -130,7 +130,7 @@ impl KeyService {
     async fn rotatable(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
         let check = async {
             let actor = self.admit(actor).await?;
-            let record = self.visible(&actor, id).await?;
+            let record = self.vouched(&actor, id).await?.into_record();
             check_rotatable(&record, self.inner.clock.now())?;
             actor.check_successor(&record)?;
             self.check_own_format(id, &record.environment)?;

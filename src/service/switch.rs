@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Reach;
-use super::change::{Change, Changed, Decision, PATIENCE, WithoutAudit};
+use super::change::{Change, Changed, Decision, PATIENCE, WhenBroken, WithoutAudit};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{KeyId, KeyRecord, KeyStatus, Revocation};
@@ -24,7 +24,8 @@ impl KeyService {
     ///
     /// Revoking a revoked key changes nothing and succeeds with the first revocation. If the audit trail cannot be
     /// written, or does not answer for five seconds, the revocation still takes effect, and [`Revoked::unaudited`] says
-    /// why its event is missing.
+    /// why its event is missing. A record that was edited behind the service's back can be revoked; it stays broken, so that
+    /// taking the revocation out again makes no valid key of it.
     ///
     /// # Errors
     ///
@@ -56,6 +57,7 @@ impl KeyService {
         let change = Change {
             without_audit: WithoutAudit::Proceed,
             patience,
+            when_broken: WhenBroken::End,
             ..Change::new(actor, id, AuditKind::KeyRevoked)
         };
         let changed = self

@@ -1,13 +1,12 @@
 //! Changes whose event is a part of them: one step in the store, both or neither.
 
-use std::sync::Arc;
-
 use super::change::{Change, Trail, WithoutAudit};
+use super::records::{Ready, ReadyNew};
 use super::trail::Told;
 use super::{KeyService, LifecycleError};
 use crate::audit::{AuditError, AuditEvent, EventId};
-use crate::key::{KeyId, Revision};
-use crate::store::{AuditedError, AuditedStore, InsertKey, StoreError};
+use crate::key::Revision;
+use crate::store::{AuditedError, StoreError};
 
 impl KeyService {
     /// Returns the event, under the id that it will have in the trail.
@@ -19,39 +18,35 @@ impl KeyService {
 
     pub(super) async fn insert_together(
         &self,
-        store: &Arc<dyn AuditedStore>,
-        insert: InsertKey,
+        new: &ReadyNew,
         told: Told<'_>,
     ) -> Result<(), AuditedError> {
-        let (service, store, event) = (self.clone(), Arc::clone(store), self.event_of(told)?);
+        let (service, new, event) = (self.clone(), new.clone(), self.event_of(told)?);
         self.to_the_end(async move {
-            store.insert_with_event(insert, &event).await?;
+            let records = &service.inner.records;
+            records.insert_with_event(&new, &event).await?;
             service.recorder().observe(event);
             Ok(())
         })
         .await
     }
 
-    pub(super) async fn delete_together(
-        &self,
-        store: &dyn AuditedStore,
-        id: &KeyId,
-        told: Told<'_>,
-    ) -> Result<(), AuditedError> {
+    pub(super) async fn delete_together(&self, told: Told<'_>) -> Result<(), AuditedError> {
         let event = self.event_of(told)?;
-        let expected = told.record.revision;
-        store.delete_with_event(id, expected, &event).await?;
+        let records = &self.inner.records;
+        records.delete_with_event(told.record, &event).await?;
         self.recorder().observe(event);
         Ok(())
     }
 
     async fn update_together(
         &self,
-        store: &dyn AuditedStore,
+        ready: &Ready,
         told: Told<'_>,
     ) -> Result<Revision, AuditedError> {
         let event = self.event_of(told)?;
-        let revision = store.update_with_event(told.record, &event).await?;
+        let records = &self.inner.records;
+        let revision = records.update_with_event(ready, &event).await?;
         self.recorder().observe(event);
         Ok(revision)
     }
@@ -59,13 +54,13 @@ impl KeyService {
     /// As [`Self::update_together`], and carried to its end when the caller is gone.
     async fn update_to_the_end(
         &self,
-        store: &Arc<dyn AuditedStore>,
+        ready: &Ready,
         told: Told<'_>,
     ) -> Result<Revision, AuditedError> {
-        let (service, store) = (self.clone(), Arc::clone(store));
-        let (record, event) = (told.record.clone(), self.event_of(told)?);
+        let (service, ready, event) = (self.clone(), ready.clone(), self.event_of(told)?);
         self.to_the_end(async move {
-            let revision = store.update_with_event(&record, &event).await?;
+            let records = &service.inner.records;
+            let revision = records.update_with_event(&ready, &event).await?;
             service.recorder().observe(event);
             Ok(revision)
         })
@@ -84,18 +79,18 @@ impl KeyService {
     /// Changes a record and tells of it, or, where the change must not wait for the trail, only changes it.
     pub(super) async fn change_together(
         &self,
-        store: &Arc<dyn AuditedStore>,
         change: Change<'_>,
         told: Told<'_>,
+        ready: &Ready,
         trail: &mut Trail,
     ) -> Result<Revision, AuditedError> {
         if matches!(trail, Trail::Missing(_)) {
-            return self.change_first(told).await;
+            return self.change_first(told, ready).await;
         }
         let made = match change.without_audit {
-            WithoutAudit::Refuse => self.update_to_the_end(store, told).await,
+            WithoutAudit::Refuse => self.update_to_the_end(ready, told).await,
             WithoutAudit::Proceed => {
-                tokio::time::timeout(change.patience, self.update_together(&**store, told))
+                tokio::time::timeout(change.patience, self.update_together(ready, told))
                     .await
                     .unwrap_or_else(|_| {
                         Err(AuditError::unavailable("store", "no answer in time").into())
@@ -105,7 +100,7 @@ impl KeyService {
         match made {
             Err(AuditedError::Audit(error)) if change.without_audit == WithoutAudit::Proceed => {
                 *trail = Trail::Missing(error);
-                self.change_first(told).await
+                self.change_first(told, ready).await
             }
             Err(error) => {
                 *trail = Trail::Tried(told.record.clone().into());
@@ -116,8 +111,8 @@ impl KeyService {
     }
 
     /// Changes a record, and leaves the event to the queue: it is in the trail a little later, if that recovers soon.
-    async fn change_first(&self, told: Told<'_>) -> Result<Revision, AuditedError> {
-        let revision = self.inner.store.update(told.record).await?;
+    async fn change_first(&self, told: Told<'_>, ready: &Ready) -> Result<Revision, AuditedError> {
+        let revision = self.inner.records.update(ready).await?;
         // What the queue cannot take it counts, and the caller is told that the event is missing in any case.
         let _ = self.recorder().enqueue(told.event());
         Ok(revision)
@@ -128,7 +123,7 @@ impl KeyService {
     /// Where its event stands in the trail already, this one must as well. Where it does not, nothing happened of which the
     /// trail says otherwise: the answer does not wait, and a trail that is out of order is not asked.
     pub(super) async fn tell_failure(&self, told: Told<'_>, error: &LifecycleError) {
-        if self.inner.together.is_none() {
+        if !self.inner.records.keep_the_trail() {
             self.inner.trail.record_failure(told, error).await;
         } else if !matches!(error, LifecycleError::Audit(_)) {
             self.inner.trail.note_failure(told, error).await;

@@ -80,19 +80,21 @@ impl Trail {
         self.recorder.record(event).await
     }
 
-    /// Writes durably that keys were reported as leaked, and what came of it, in numbers.
+    /// Writes durably what was done with many keys, in numbers.
     ///
     /// SECURITY: whoever reads it must see what its actor sees. It names no key, not even the one that acts.
-    pub(super) async fn leak_report(
+    pub(super) async fn total(
         &self,
+        kind: AuditKind,
+        reason: &'static str,
         actor: &Actor,
         view: View<'_>,
         counts: &[(&'static str, u64)],
         now: Timestamp,
     ) -> Result<(), AuditError> {
-        let event = AuditEvent::new(AuditKind::KeyExposed, now)
+        let event = AuditEvent::new(kind, now)
             .with_outcome(Outcome::Success)
-            .with_reason("leak_report")
+            .with_reason(reason)
             .with_actor(actor.audit_reference());
         let event = match view {
             View::Tenant(tenant) => event.with_tenant(Arc::<str>::from(tenant.clone())),
@@ -118,6 +120,29 @@ impl Trail {
         self.recorder.enqueue(Pending::deferred(move || {
             let event = AuditEvent::new(AuditKind::PermissionRefused, now).with_failure(code);
             refused(event, &actor, kind, target)
+        }));
+    }
+
+    /// Writes that an operation met a record that is not what the service wrote.
+    ///
+    /// SECURITY: what such a record says of its owner and tenant is not believed: the event names its key alone, and is for
+    /// those who see the whole trail.
+    pub(super) fn broken_record(
+        &self,
+        kind: AuditKind,
+        actor: &Actor,
+        key: KeyId,
+        code: &'static str,
+        now: Timestamp,
+    ) {
+        let actor = actor.audit_reference();
+        self.recorder.enqueue(Pending::deferred(move || {
+            AuditEvent::new(AuditKind::PermissionRefused, now)
+                .with_failure(code)
+                .with_key_id(key.as_str())
+                .with_actor(actor)
+                .with_detail(PLATFORM.0, PLATFORM.1)
+                .with_detail("operation", kind.code())
         }));
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
+use super::records::Records;
 use crate::key::{Generation, KeyId};
-use crate::store::{KeyStore, StoreError, Usage};
+use crate::store::{StoreError, Usage};
 use crate::sync::{Mutex, lock};
 use crate::time::Timestamp;
 
@@ -84,7 +84,7 @@ impl UsageLog {
 
     /// Writes what was noted. What the store does not take, or is not asked because the caller goes away, is noted
     /// again, for the next flush.
-    pub(super) async fn flush(&self, store: &Arc<dyn KeyStore>) -> Result<(), StoreError> {
+    pub(super) async fn flush(&self, records: &Records) -> Result<(), StoreError> {
         let _alone = self.flushing.lock().await;
         let mut left = self.take();
         let mut refused = Taken {
@@ -95,7 +95,7 @@ impl UsageLog {
         while !left.uses.is_empty() {
             let from = left.uses.len().saturating_sub(BATCH);
             let batch = left.uses.get(from..).unwrap_or_default();
-            let written = store.record_usage(batch).await;
+            let written = records.record_usage(batch).await;
             let batch = left.uses.split_off(from);
             if let Err(error) = written {
                 refused.uses.extend(batch);

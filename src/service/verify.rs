@@ -49,7 +49,7 @@ impl KeyService {
     /// Verifies a presented key.
     ///
     /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
-    /// read from the store in this call; the cheap part of the secret; the key's state; the proof, or the slow hash and
+    /// read from the store in this call; the cheap part of the secret; the row's binding, if rows are bound; the key's state; the proof, or the slow hash and
     /// a second read of the record; then what the key is bound to (environment, owner, its networks and its role's,
     /// certificate), and last the age of the secret by the [`RotationPolicy`](super::RotationPolicy).
     ///
@@ -120,7 +120,7 @@ impl KeyService {
             Some(throttled) => self.look_up_proven(&parsed, throttled, now).await?,
         };
         let record = proved.live.into_record();
-        self.check_bindings(&record, context).await?;
+        self.check_circumstances(&record, context).await?;
         // SECURITY: last, because it is the one refusal that tells a holder what to do: it is for those whom the key is
         // bound to. And the proof is kept, or each attempt of a client that was not changed over would cost a slow hash.
         let retirement = self
@@ -202,13 +202,16 @@ impl KeyService {
         now: Timestamp,
     ) -> Result<Live, Refused> {
         let id = parsed.id();
-        let fresh = FreshRecord::read(&*self.inner.store, &id)
+        let fresh = FreshRecord::read(&self.inner.records, &id)
             .await
             .map_err(|error| Refused::new(VerifyError::unavailable(error), id))?
             .ok_or_else(|| Refused::new(Rejection::UnknownKey, id))?;
         fresh
             .suspect(parsed, &self.inner.hashing)
             .map_err(|rejection| Refused::new(rejection, id))?
+            // What a broken record says of its owner and tenant is not believed either: the event names the key alone.
+            .vouch(&self.inner.records)
+            .map_err(|unsound| Refused::new(unsound, id))?
             .judge(now)
             .map_err(|(rejection, record)| Refused::of(rejection, &record))
     }
@@ -264,7 +267,7 @@ impl KeyService {
         ))
     }
 
-    async fn check_bindings(
+    async fn check_circumstances(
         &self,
         record: &Arc<KeyRecord>,
         context: &RequestContext<'_>,

@@ -33,6 +33,8 @@ pub struct TestStore {
 struct State {
     calls: HashMap<Call, u64>,
     failing: HashMap<Call, u64>,
+    /// How many of the next updates find that somebody was faster.
+    lost: u64,
 }
 
 impl std::fmt::Debug for TestStore {
@@ -59,6 +61,18 @@ impl TestStore {
     /// Makes the next `times` calls of that kind fail; 0 mends it.
     pub fn fail(&self, call: Call, times: u64) {
         self.state.lock().unwrap().failing.insert(call, times);
+    }
+
+    /// Makes the next `times` updates find that somebody was faster.
+    pub fn lose_updates(&self, times: u64) {
+        self.state.lock().unwrap().lost = times;
+    }
+
+    fn loses(&self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let loses = state.lost > 0;
+        state.lost -= u64::from(loses);
+        loses
     }
 
     /// Makes writes of usage wait until they are released.
@@ -118,6 +132,9 @@ impl KeyStore for TestStore {
 
     async fn update(&self, record: &KeyRecord) -> Result<Revision, StoreError> {
         self.called(Call::Update)?;
+        if self.loses() {
+            return Err(StoreError::Conflict);
+        }
         self.inner.update(record).await
     }
 

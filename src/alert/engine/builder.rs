@@ -10,8 +10,8 @@ use super::delivery::{Courier, Outlet, Reporter};
 use super::silence::{Periods, Silence};
 use super::watch::Watch;
 use crate::alert::rules::{
-    AdminKeyCreated, BurstOfKeys, CountedPer, DormantKey, ErrorRate, KeyExposed, LimitHits,
-    SupersededSecret,
+    AdminKeyCreated, BurstOfKeys, CountedPer, DormantKey, EditedRecord, ErrorRate, KeyExposed,
+    LimitHits, SupersededSecret,
 };
 use crate::alert::{AlertError, AlertKind, AlertRule, AlertSink, MAX_SUBJECTS};
 use crate::sync::Mutex;
@@ -59,7 +59,8 @@ impl AlertsBuilder {
     }
 
     /// Adds the rules that need no settings of their own, as they are by default: [`ErrorRate`], [`LimitHits`], [`DormantKey`],
-    /// [`BurstOfKeys`] per owner and per actor, [`AdminKeyCreated`], [`SupersededSecret`] and [`KeyExposed`].
+    /// [`BurstOfKeys`] per owner and per actor, [`AdminKeyCreated`], [`SupersededSecret`], [`KeyExposed`] and
+    /// [`EditedRecord`].
     pub fn standard_rules(self) -> Self {
         self.rule(ErrorRate::default())
             .rule(LimitHits::default())
@@ -69,6 +70,7 @@ impl AlertsBuilder {
             .rule(AdminKeyCreated::new())
             .rule(SupersededSecret::new())
             .rule(KeyExposed::default())
+            .rule(EditedRecord::new())
     }
 
     /// Adds a sink, by a name for counters and reports; none otherwise, and alerts then stand in the trail only.

@@ -4,6 +4,7 @@ mod admin_key;
 mod burst;
 mod country;
 mod dormant;
+mod edited;
 mod error_rate;
 mod exposed;
 #[cfg(feature = "time-zones")]
@@ -21,6 +22,7 @@ pub use self::admin_key::AdminKeyCreated;
 pub use self::burst::{BurstOfKeys, BurstOfKeysBuilder, CountedPer};
 pub use self::country::{UnexpectedCountry, UnexpectedCountryBuilder};
 pub use self::dormant::DormantKey;
+pub use self::edited::EditedRecord;
 pub use self::error_rate::{ErrorRate, ErrorRateBuilder};
 pub use self::exposed::KeyExposed;
 #[cfg(feature = "time-zones")]

@@ -8,6 +8,7 @@ use super::{
 use crate::random::SecureRandom;
 
 mod builder;
+mod rows;
 
 pub use self::builder::HashingBuilder;
 

@@ -20,7 +20,7 @@ use crate::sync::{RwLock, RwLockReadGuard};
 /// is upgraded on its next success), and remove the old one when no stored text names it any more.
 ///
 /// Each pepper yields independent keys: for what the slow hash sees, for keyed digests, for stored proofs, for short
-/// checks, and for sealing the seeds of second factors. The peppers themselves are wiped as soon as the ring is built; `Debug` shows versions only.
+/// checks, for binding rows, and for sealing the seeds of second factors. The peppers themselves are wiped as soon as the ring is built; `Debug` shows versions only.
 ///
 /// A ring that is in use can [take over](PepperRing::take_over) the contents of another, so that peppers change without
 /// a restart.
@@ -52,6 +52,7 @@ pub(super) struct Pepper {
     keyed_digest: Mac,
     stored_proof: Mac,
     short_check: Mac,
+    row_binding: Mac,
     #[cfg(feature = "totp")]
     sealing: Zeroizing<[u8; 32]>,
     fingerprint: [u8; 32],
@@ -203,6 +204,7 @@ impl Pepper {
             keyed_digest: root.derive("keyward/1/keyed-digest"),
             stored_proof: root.derive("keyward/1/stored-proof"),
             short_check: root.derive("keyward/1/short-check"),
+            row_binding: root.derive("keyward/1/row-binding"),
             #[cfg(feature = "totp")]
             sealing: Zeroizing::new(root.over([b"keyward/1/sealing"])),
             fingerprint: fingerprint.over([]),
@@ -234,5 +236,9 @@ impl Pepper {
     pub(super) fn short_check(&self, key_id: &str, secret: &[u8]) -> [u8; 4] {
         let [a, b, c, d, ..] = self.short_check.over([key_id.as_bytes(), secret]);
         [a, b, c, d]
+    }
+
+    pub(super) fn row_binding(&self, row: &[u8]) -> [u8; 32] {
+        self.row_binding.over([row])
     }
 }

@@ -166,9 +166,9 @@ impl From<LimitError> for Problem {
 /// | `Invalid` | 422, with `field` |
 /// | `Rule` | 403 where a second factor is missing, 422 where something else is |
 /// | `SecondFactor` | 403; 429 while wrong codes are slowed down |
-/// | `WrongState`, `OwnerLimit`, `Contended` | 409 |
+/// | `WrongState`, `OwnerLimit`, `RecordTampered`, `RecordUnbound`, `Contended` | 409 |
 /// | `Audit`, `AuditLog`, `AuditExport`, `AuditPurge`, `Overloaded`, `Unavailable` | 503 |
-/// | `NoAuditLog` | 501 |
+/// | `NoAuditLog`, `NoRowBinding` | 501 |
 impl From<&LifecycleError> for Problem {
     fn from(error: &LifecycleError) -> Self {
         use LifecycleError as E;
@@ -190,13 +190,15 @@ impl From<&LifecycleError> for Problem {
                 plain(StatusCode::TOO_MANY_REQUESTS).with_retry_after(*retry_after)
             }
             E::SecondFactor(reason) => plain(StatusCode::FORBIDDEN).with_detail(reason.to_string()),
-            E::WrongState { .. } | E::OwnerLimit { .. } | E::Contended => {
-                plain(StatusCode::CONFLICT)
-            }
+            E::WrongState { .. }
+            | E::OwnerLimit { .. }
+            | E::RecordTampered { .. }
+            | E::RecordUnbound { .. }
+            | E::Contended => plain(StatusCode::CONFLICT),
             E::Overloaded { retry_after } => {
                 plain(StatusCode::SERVICE_UNAVAILABLE).with_retry_after(*retry_after)
             }
-            E::NoAuditLog => plain(StatusCode::NOT_IMPLEMENTED),
+            E::NoAuditLog | E::NoRowBinding => plain(StatusCode::NOT_IMPLEMENTED),
             E::Audit(_)
             | E::AuditLog(_)
             | E::AuditExport(_)

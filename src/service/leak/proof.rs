@@ -47,7 +47,7 @@ impl KeyService {
         spent: &mut Spent,
     ) -> Sighting {
         let id = parsed.id();
-        let fresh = match FreshRecord::read(&*self.inner.store, &id).await {
+        let fresh = match FreshRecord::read(&self.inner.records, &id).await {
             Ok(Some(fresh)) if actor.sees(&self.inner.policy, fresh.record()) => fresh,
             Ok(_) => return Sighting::UnknownKey,
             Err(error) => {

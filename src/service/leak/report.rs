@@ -8,7 +8,7 @@ use super::proof::{Sighting, Spent};
 use super::{LeakFindings, LeakOutcome, LeakedTokens};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{Generation, KeyId, KeyRecord, KeyStatus, Revocation};
-use crate::service::change::{Change, Decision, IMPATIENCE, PATIENCE, WithoutAudit};
+use crate::service::change::{Change, Decision, IMPATIENCE, PATIENCE, WhenBroken, WithoutAudit};
 use crate::service::{Actor, KeyService, LifecycleError, VerifiedKey};
 use crate::time::Timestamp;
 
@@ -133,7 +133,7 @@ impl KeyService {
         generation: Generation,
         findings: &mut LeakFindings,
     ) -> Result<LeakOutcome, LifecycleError> {
-        let record = self.visible(actor, id).await?;
+        let record = self.visible(actor, id).await?.to_show();
         let exposed =
             self.inner
                 .trail
@@ -144,6 +144,7 @@ impl KeyService {
             .extend(in_time(exposed, patience).await.err());
         let change = Change {
             without_audit: WithoutAudit::Proceed,
+            when_broken: WhenBroken::End,
             patience: findings.patience(),
             ..Change::new(actor, id, AuditKind::KeyRevoked)
         };
@@ -172,11 +173,9 @@ impl KeyService {
         let counts = findings.counts().collect::<Vec<_>>();
         let now = self.inner.clock.now();
         let view = actor.view(&self.inner.policy);
-        let written = in_time(
-            self.inner.trail.leak_report(actor, view, &counts, now),
-            findings.patience(),
-        )
-        .await;
+        let (kind, trail) = (AuditKind::KeyExposed, &self.inner.trail);
+        let told = trail.total(kind, "leak_report", actor, view, &counts, now);
+        let written = in_time(told, findings.patience()).await;
         if let Err(error) = written {
             self.report_outage("audit", &error);
             findings.unaudited.push(error);

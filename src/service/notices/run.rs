@@ -144,7 +144,7 @@ impl Run<'_> {
         let now = self.now();
         let mut query: ListKeys = reason.query(self.notices, now).with_limit(PAGE);
         loop {
-            let page = self.service.inner.store.list(&query).await?;
+            let page = self.service.inner.records.list(&query).await?;
             let due = |record: &Arc<KeyRecord>| reason.due(self.notices, self.service, record, now);
             let due: Vec<Due> = page.records.iter().filter_map(due).collect();
             self.send_open(reason, due).await?;
@@ -179,8 +179,9 @@ impl Run<'_> {
             return Ok(());
         };
         // Others were sent before this one; the key may have been rotated, extended or revoked meanwhile.
-        let record = self.service.inner.store.find(&due.id.key()).await?;
-        let still = record.and_then(|record| {
+        let record = self.service.inner.records.find(&due.id.key()).await?;
+        let still = record.and_then(|found| {
+            let record = found.to_show();
             let still = reason.due(self.notices, self.service, &record, now)?;
             (still.id == due.id).then_some((record, still))
         });
