@@ -68,6 +68,8 @@ impl KeyService {
     ///
     /// * [`LifecycleError::NotFound`], [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`],
     ///   [`LifecycleError::ExceedsActor`]: the actor may not;
+    /// * [`LifecycleError::ActorEnded`]: the acting key has ended. One that is too old by the [`RotationPolicy`](super::RotationPolicy)
+    ///   has: it must rotate itself in time;
     /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: the key is one that needs a second factor to be
     ///   issued, and so does a new secret of it, unless the key rotates itself;
     /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;

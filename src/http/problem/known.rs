@@ -57,8 +57,8 @@ impl Problem {
             .with_detail("the key may not be used from this address")
     }
 
-    /// 403: the key is valid, and its secret has been too old since that moment (`overdue_since`, RFC 3339). Another try helps
-    /// no more than another key: the secret has to be changed.
+    /// 403: the key is valid, and its secret has been too old since that moment (`overdue_since`, RFC 3339). Trying again does not
+    /// help: the secret has to be changed.
     pub fn rotation_overdue(since: Timestamp) -> Self {
         Self::new(StatusCode::FORBIDDEN, "rotation_overdue")
             .with_detail("the key's secret is too old: use the one that replaced it, or have the key rotated")
