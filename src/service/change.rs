@@ -74,14 +74,17 @@ impl<'a> Change<'a> {
 /// A change that was made, or found made.
 pub(super) struct Changed {
     pub(super) record: Arc<KeyRecord>,
+    /// Whether this operation made it.
+    pub(super) stored: bool,
     /// Why its audit event is missing, if it is.
     pub(super) unaudited: Option<AuditError>,
 }
 
 impl Changed {
-    const fn audited(record: Arc<KeyRecord>) -> Self {
+    fn audited(done: Done) -> Self {
         Self {
-            record,
+            record: done.record,
+            stored: done.stored,
             unaudited: None,
         }
     }
@@ -154,8 +157,8 @@ impl KeyService {
             (Ok(done), Trail::Missing(error)) => {
                 self.report_outage("audit", &error);
                 Ok(Changed {
-                    record: done.record,
                     unaudited: Some(error),
+                    ..Changed::audited(done)
                 })
             }
             (Ok(done), Trail::Written(announced)) => {
@@ -164,9 +167,9 @@ impl KeyService {
                     let told = change.told(&announced, now, &[]);
                     self.tell_failure(told, &error).await;
                 }
-                Ok(Changed::audited(done.record))
+                Ok(Changed::audited(done))
             }
-            (Ok(done), Trail::Unwritten | Trail::Tried(_)) => Ok(Changed::audited(done.record)),
+            (Ok(done), Trail::Unwritten | Trail::Tried(_)) => Ok(Changed::audited(done)),
             (Err(error), Trail::Written(meant) | Trail::Tried(meant)) => {
                 self.tell_failure(change.told(&meant, now, &[]), &error)
                     .await;

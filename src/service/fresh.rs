@@ -71,10 +71,18 @@ impl Suspected {
             KeyStatus::Revoked => Rejection::Revoked,
             KeyStatus::Disabled => Rejection::Disabled,
             KeyStatus::Expired => Rejection::Expired,
-            KeyStatus::Active => match self.keep_live(now) {
-                Ok(live) => return Ok(Live(live)),
-                Err(over) => return Err((Rejection::Superseded, over.record)),
-            },
+            KeyStatus::Active => {
+                // A current secret ends before its key for one reason only.
+                let over = if self.current {
+                    Rejection::Exposed
+                } else {
+                    Rejection::Superseded
+                };
+                return match self.keep_live(now) {
+                    Ok(live) => Ok(Live(live)),
+                    Err(ended) => Err((over, ended.record)),
+                };
+            }
         };
         Err((rejection, self.record))
     }

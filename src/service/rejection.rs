@@ -19,6 +19,8 @@ pub enum Rejection {
     WrongSecret,
     /// The secret was the right one until a rotation ended it.
     Superseded,
+    /// The secret was the right one until it was seen where others can read it, and its grace is over.
+    Exposed,
     /// The key is revoked.
     Revoked,
     /// The key is switched off.
@@ -67,6 +69,7 @@ impl Rejection {
             Self::UnknownKey => "unknown_key",
             Self::WrongSecret => "wrong_secret",
             Self::Superseded => "superseded",
+            Self::Exposed => "exposed",
             Self::Revoked => "revoked",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
@@ -91,6 +94,7 @@ impl Rejection {
             | Self::UnknownKey
             | Self::WrongSecret
             | Self::Superseded
+            | Self::Exposed
             | Self::Revoked
             | Self::Disabled
             | Self::Expired

@@ -1,12 +1,16 @@
 //! Keys in the wrong place: reported by whoever found them, or seen by the service itself.
 
-#[cfg(feature = "tower")]
+mod consequence;
 mod exposure;
+mod outcome;
+mod policy;
 mod proof;
 mod report;
+mod sightings;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -14,6 +18,14 @@ use zeroize::Zeroizing;
 use super::LifecycleError;
 use crate::audit::AuditError;
 use crate::key::KeyId;
+
+pub use outcome::{ExposureAction, ExposureOutcome};
+pub use policy::ExposurePolicy;
+pub(super) use sightings::Sightings;
+
+/// What a trail that has failed once gets for each further event, so that a thousand keys are ended within minutes. A
+/// healthy one needs a few milliseconds.
+const IMPATIENCE: Duration = Duration::from_millis(100);
 
 /// Strings that somebody found where no key should be, as they were reported.
 ///

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::proof::{Sighting, Spent};
-use super::{LeakFindings, LeakOutcome, LeakedTokens};
+use super::{IMPATIENCE, LeakFindings, LeakOutcome, LeakedTokens};
 use crate::audit::{AuditError, AuditKind};
 use crate::key::{Generation, KeyId, KeyRecord, KeyStatus, Revocation};
 use crate::service::change::{Change, Decision, PATIENCE, WithoutAudit};
@@ -14,10 +14,6 @@ use crate::time::Timestamp;
 
 /// Why such a key was revoked, in its record and in the trail.
 const REASON: &str = "leaked";
-
-/// What a trail that has failed once gets for each further event, so that a thousand keys are ended within minutes. A
-/// healthy one needs a few milliseconds.
-const IMPATIENCE: Duration = Duration::from_millis(100);
 
 impl KeyService {
     /// Revokes the keys whose live secrets are among strings that were found where no key should be.
@@ -200,7 +196,7 @@ impl LeakFindings {
 }
 
 /// A trail that hangs is one that cannot be written: it must not keep a leaked key alive.
-async fn in_time(
+pub(super) async fn in_time(
     write: impl Future<Output = Result<(), AuditError>>,
     patience: Duration,
 ) -> Result<(), AuditError> {
