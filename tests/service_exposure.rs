@@ -483,7 +483,11 @@ async fn a_secret_that_is_rotated_out_while_it_is_proved_changes_nothing() {
             .await;
         let before = rig.record(&id).await;
         gate.open();
-        let _ = seen.await.unwrap();
+        let expected = match policy {
+            ExposurePolicy::Revoke => Some(ExposureAction::Ended),
+            _ => None,
+        };
+        assert_eq!(seen.await.unwrap().action(), expected, "{policy:?}");
         assert_eq!(rig.record(&id).await, before, "{policy:?}");
         assert!(told(&rig).await.is_empty(), "{policy:?}");
     }
