@@ -494,6 +494,30 @@ async fn a_secret_that_is_rotated_out_while_it_is_proved_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_revoked_while_it_is_proved_keeps_its_revocation() {
+    for policy in POLICIES {
+        let rig = under(policy);
+        let issued = rig.issue().await;
+        let gate = rig.hasher.gate().clone();
+        gate.close();
+        let (service, key) = (rig.service.clone(), text(&issued).to_owned());
+        let seen =
+            tokio::spawn(async move { service.report_exposed(key.as_bytes(), "x", None).await });
+        wait_for_hashes(&rig, 2).await;
+        rig.revoke(&issued).await;
+        let before = kept(&rig, &issued).await;
+        gate.open();
+        let expected = match policy {
+            ExposurePolicy::Revoke => Some(ExposureAction::Revoked),
+            _ => None,
+        };
+        assert_eq!(seen.await.unwrap().action(), expected, "{policy:?}");
+        assert_eq!(kept(&rig, &issued).await, before, "{policy:?}");
+        assert!(told(&rig).await.is_empty(), "{policy:?}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_secrets_cost_their_sender_as_in_a_verification() {
     let rig = under(ExposurePolicy::Revoke);
     let (issued, other) = (rig.issue().await, rig.issue().await);
