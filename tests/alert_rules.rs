@@ -131,6 +131,23 @@ fn an_exposed_key_that_is_in_use_has_an_alert_of_its_own() {
     assert_eq!(counts(&alerts, [exposed("a"), exposed("b")]), [0, 1]);
 }
 
+#[test]
+fn the_alert_of_an_exposed_key_says_what_became_of_it() {
+    let alerts = watching(KeyExposed::default());
+    let proved = |key| of_nobody(AuditKind::KeyExposed, key, HOUR).with_owner("acme");
+    let grace = proved("a")
+        .with_detail("place", "key_in_url")
+        .with_detail("action", "grace")
+        .with_detail("ends_at", "2026-01-01T00:00:00Z");
+    let raised = shown(&alerts, &grace);
+    assert_eq!(text(&raised[0], "place"), Some("key_in_url"));
+    assert_eq!(text(&raised[0], "action"), Some("grace"));
+    assert_eq!(text(&raised[0], "ends_at"), Some("2026-01-01T00:00:00Z"));
+    let raised = shown(&alerts, &proved("b").with_detail("action", "revoked"));
+    assert_eq!(text(&raised[0], "action"), Some("revoked"));
+    assert_eq!(text(&raised[0], "ends_at"), None);
+}
+
 /// Whoever claims an id must not learn from the alert whether there is such a key in another tenant.
 #[test]
 fn an_exposed_key_that_nobody_proved_is_for_those_who_see_everything() {

@@ -198,9 +198,11 @@ async fn a_key_in_the_url_is_written_down_beside_a_forged_certificate() {
     let key = world.key().await;
     let app = app(&world, trust().with_client_cert());
     let call = get(&format!("/?k={}", key.text)).header("client-cert", &field(1));
-    assert_eq!(call.from(STRANGER).send(&app).await.status, 400);
+    let reply = call.from(STRANGER).send(&app).await;
+    reply.assert_problem(400, "client_cert_refused");
+    assert_eq!(reply.json()["exposed_keys"][0]["action"], "flagged");
     let mut exposed = world.events_of(AuditKind::KeyExposed).await;
-    // Beside it stands, sooner or later, that of the secret that was proved.
+    // Beside it stands that of the secret that was proved.
     exposed.retain(|event| event.reason().is_some());
     assert_eq!(exposed.len(), 1);
     assert_eq!(exposed[0].key_id(), Some(key.id.as_str()));

@@ -8,12 +8,20 @@
 
 mod http_support;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::routing::get as route;
 use http::{HeaderMap, Uri};
 use http_support::{Call, Held, World, get, get_with};
 use keyward::audit::{AuditKind, Detail};
+use keyward::hash::{Bcrypt, Hashing};
 use keyward::http::{AuthenticateLayer, RequireLayer};
+use keyward::service::ExposurePolicy;
+use keyward::testing::CountingHasher;
+use keyward::time::Clock as _;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Answers with all that a handler sees of the request.
 fn app(world: &World) -> Router {
@@ -153,7 +161,7 @@ async fn refuses_and_reports_a_key_in_the_url_even_beside_a_good_one() {
             .assert_problem(401, "unauthenticated");
     }
     let mut events = world.events_of(AuditKind::KeyExposed).await;
-    // Beside these stands, sooner or later, that of the secret that was proved.
+    // Beside these stands that of the secret that was proved.
     events.retain(|event| event.reason().is_some());
     assert_eq!(events.len(), 2 * paths.len());
     for event in events {
@@ -281,28 +289,16 @@ async fn keeps_secrets_out_of_responses_and_of_the_trail() {
     }
 }
 
-/// Returns once the key is marked, which happens behind the answer.
-async fn marked(world: &World, key: &Held) {
-    let marked = async {
-        while !world.record(&key.id).await.is_exposed() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let in_time = tokio::time::timeout(std::time::Duration::from_secs(30), marked);
-    in_time.await.unwrap();
-}
-
 #[tokio::test]
 async fn marks_a_key_in_the_url_as_exposed_once_its_secret_is_proved() {
     let world = World::new();
     let leaked = world.key().await;
     let app = app(&world);
-    get(&format!("/?api_key={}", leaked.text)).send(&app).await;
-    marked(&world, &leaked).await;
-    let revision = world.record(&leaked.id).await.revision;
-    for _ in 0..3 {
+    for _ in 0..4 {
         get(&format!("/?api_key={}", leaked.text)).send(&app).await;
+        assert!(world.record(&leaked.id).await.is_exposed());
     }
+    assert_eq!(world.record(&leaked.id).await.revision.number(), 2);
     let events = world.events_of(AuditKind::KeyExposed).await;
     let proved: Vec<_> = events
         .iter()
@@ -311,10 +307,9 @@ async fn marks_a_key_in_the_url_as_exposed_once_its_secret_is_proved() {
     assert_eq!(proved.len(), 1);
     let line = proved[0].to_line().unwrap();
     assert!(
-        line.contains(r#""place":"key_in_url","secret":"proved""#),
+        line.contains(r#""action":"flagged","place":"key_in_url","secret":"proved""#),
         "{line}"
     );
-    assert_eq!(world.record(&leaked.id).await.revision, revision);
     // It is marked and lives on.
     assert_eq!(get_with("/", &leaked).send(&app).await.status, 200);
 }
@@ -324,16 +319,137 @@ async fn marks_no_key_for_a_secret_that_is_not_its_own() {
     let world = World::new();
     let (key, other) = (world.key().await, world.key().await);
     let app = app(&world);
+    for text in [&forged(&key), &other.text] {
+        get(&format!("/?k={text}")).send(&app).await;
+    }
+    assert!(world.record(&other.id).await.is_exposed());
+    assert!(!world.record(&key.id).await.is_exposed());
+}
+
+/// Another secret under the same id.
+fn forged(key: &Held) -> String {
     let format = keyward::key::KeyFormat::default();
     let random = keyward::testing::SeededRandom::new(7);
     let wrong = format.generate_for(key.id, &random).unwrap();
-    get(&format!("/?k={}", wrong.plaintext().expose()))
-        .send(&app)
-        .await;
-    // One is looked at at a time: as long as it is the wrong one, the other is passed over.
-    while !world.record(&other.id).await.is_exposed() {
-        get(&format!("/?k={}", other.text)).send(&app).await;
-        tokio::task::yield_now().await;
+    wrong.plaintext().expose().to_owned()
+}
+
+/// The policies, and what the reply says under each.
+fn policies(world_begins: keyward::time::Timestamp) -> [(ExposurePolicy, &'static str, String); 4] {
+    let ends_at = world_begins.saturating_add(HOUR);
+    let told = |action: &str, ends_at: &str, detail: &str| {
+        format!(r#"{{"action":"{action}","detail":"{detail}",{ends_at}"place":"key_in_url"}}"#)
+    };
+    let rotate = "others may have read this key: rotate it";
+    let soon = "others may have read this key, and it ends soon: rotate it";
+    let gone = "others may have read this key, and it is revoked: ask for another";
+    let ends = format!(r#""ends_at":"{ends_at}","#);
+    [
+        (
+            ExposurePolicy::Report,
+            "reported",
+            told("reported", "", rotate),
+        ),
+        (ExposurePolicy::Flag, "flagged", told("flagged", "", rotate)),
+        (
+            ExposurePolicy::Grace(HOUR),
+            "grace",
+            told("grace", &ends, soon),
+        ),
+        (ExposurePolicy::Revoke, "revoked", told("revoked", "", gone)),
+    ]
+}
+
+#[tokio::test]
+async fn says_what_became_of_a_key_in_the_url_once_its_secret_is_proved() {
+    let begin = World::new().clock.now();
+    for (policy, action, told) in policies(begin) {
+        let world = World::with(|builder| builder.exposure_policy(policy));
+        let app = app(&world);
+        let key = world.key().await;
+        let bare = get("/").send(&app).await;
+        let reply = get(&format!("/?k={}", key.text)).send(&app).await;
+        reply.assert_problem(401, "unauthenticated");
+        let member = format!(r#""exposed_keys":[{told}],"#);
+        assert!(reply.body.contains(&member), "{}", reply.body);
+        // Beside this it is the reply that every bad key gets.
+        assert_eq!(reply.body.replace(&member, ""), bare.body);
+        assert_eq!(reply.headers_but_length(), bare.headers_but_length());
+        assert!(!reply.body.contains(key.id.as_str()));
+        assert_absent(&key, &reply.body, action);
     }
+}
+
+#[tokio::test]
+async fn says_nothing_of_a_key_in_the_url_that_is_not_proved() {
+    for (policy, _, _) in policies(World::new().clock.now()) {
+        let world = World::with(|builder| builder.exposure_policy(policy));
+        let app = app(&world);
+        let expired = |request: keyward::service::IssueKey| request.with_lifetime(HOUR);
+        let (live, expired) = (world.key().await, world.key_with(expired).await);
+        let (revoked, rotated) = (world.key().await, world.key().await);
+        let (service, admin) = (&world.service, &world.admin);
+        drop(service.revoke(admin, &revoked.id, "lost").await.unwrap());
+        let rotation = keyward::service::Rotation::AtOnce;
+        drop(service.rotate(admin, &rotated.id, rotation).await.unwrap());
+        world.clock.advance(HOUR);
+        let format = keyward::key::KeyFormat::default();
+        let stranger = format.generate(&keyward::random::OsRandom::new()).unwrap();
+        let texts = [
+            &forged(&live),
+            &expired.text,
+            &revoked.text,
+            &rotated.text,
+            stranger.plaintext().expose(),
+        ];
+        let bare = get("/").send(&app).await;
+        for text in texts {
+            let reply = get(&format!("/?k={text}")).send(&app).await;
+            assert_eq!(reply.body, bare.body, "{policy:?}");
+            assert_eq!(reply.headers, bare.headers, "{policy:?}");
+        }
+        world.store.fail();
+        let reply = get(&format!("/?k={}", live.text)).send(&app).await;
+        assert_eq!((reply.status, reply.body), (bare.status, bare.body));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_in_the_url_is_refused_everywhere() {
+    let world = World::with(|builder| builder.exposure_policy(ExposurePolicy::Revoke));
+    let (app, key) = (app(&world), world.key().await);
+    assert_eq!(get_with("/", &key).send(&app).await.status, 200);
+    get(&format!("/?k={}", key.text)).send(&app).await;
+    let reply = get_with("/", &key).send(&app).await;
+    reply.assert_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn the_reply_waits_two_seconds_for_a_proof_and_then_says_nothing() {
+    let bcrypt = Bcrypt::builder().dangerous().low_cost(4).build().unwrap();
+    let hasher = CountingHasher::new(bcrypt);
+    let hashing = Hashing::builder().prefer(hasher.clone()).build().unwrap();
+    let world = World::with(|builder| builder.hashing(hashing));
+    let (app, key) = (app(&world), world.key().await);
+    let bare = get("/").send(&app).await;
+    let gate = hasher.gate().clone();
+    gate.close();
+    // The rest of the time is over as soon as nothing else is left to do.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let reply = get(&format!("/?k={}", key.text)).send(&app).await;
+    assert_eq!(reply.body, bare.body);
+    let waited = began.elapsed().as_millis();
+    assert!((2000..2010).contains(&waited), "{waited}");
     assert!(!world.record(&key.id).await.is_exposed());
+    gate.open();
+    // It is marked behind the reply.
+    tokio::time::resume();
+    let marked = async {
+        while !world.record(&key.id).await.is_exposed() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), marked);
+    in_time.await.unwrap();
 }

@@ -19,6 +19,7 @@ use keyward::http::{
     AuthenticateLayer, BrowserRedirect, ClientAddressLayer, Hsts, ProxyTrust, RequireHttpsLayer,
     Scheme,
 };
+use keyward::service::ExposurePolicy;
 
 const YEAR: &str = "max-age=31536000";
 
@@ -252,7 +253,7 @@ async fn writes_down_a_key_that_came_in_clear() {
     get("/").header("x-api-key", "hello").send(&app).await;
 
     let mut events = world.events_of(AuditKind::KeyExposed).await;
-    // Beside these stand, sooner or later, those of secrets that were proved.
+    // Beside these stand those of secrets that were proved.
     events.retain(|event| event.reason().is_some());
     assert_eq!(events.len(), 5);
     for event in &events[..3] {
@@ -261,6 +262,70 @@ async fn writes_down_a_key_that_came_in_clear() {
         assert_eq!(event.client_ip(), Some("192.0.2.7".parse().unwrap()));
         assert_eq!(event.user_agent(), Some("curl/8"));
     }
+}
+
+#[tokio::test]
+async fn says_in_clear_what_became_of_the_keys_that_came_in_clear_and_nothing_else() {
+    for (policy, action) in [
+        (ExposurePolicy::Report, "reported"),
+        (ExposurePolicy::Flag, "flagged"),
+        (ExposurePolicy::Grace(Duration::from_secs(3600)), "grace"),
+        (ExposurePolicy::Revoke, "revoked"),
+    ] {
+        let world = World::with(|builder| builder.exposure_policy(policy));
+        let app = app(layer(&world));
+        let (key, other) = (world.key().await, world.key().await);
+        let bare = get("/").from("192.0.2.7").send(&app).await;
+        let two = get_with(&format!("/?k={}", other.text), &key);
+        let reply = two.from("192.0.2.7").send(&app).await;
+        reply.assert_problem(403, "https_required");
+        let told = reply.json()["exposed_keys"].clone();
+        let told = told.as_array().unwrap();
+        assert_eq!(told.len(), 2, "{}", reply.body);
+        for told in told {
+            assert_eq!(told["action"], action);
+            assert_eq!(told["place"], "plain_http");
+            assert_eq!(told.get("ends_at").is_some(), action == "grace");
+        }
+        for key in [&key, &other] {
+            assert!(!reply.body.contains(key.id.as_str()));
+            assert!(!reply.body.contains(&key.text[20..28]));
+            assert!(!reply.body.contains(&key.text[59..63]));
+        }
+        assert_eq!(reply.headers_but_length(), bare.headers_but_length());
+    }
+}
+
+#[tokio::test]
+async fn says_in_clear_nothing_of_a_key_that_is_not_proved() {
+    let world = World::with(|builder| builder.exposure_policy(ExposurePolicy::Revoke));
+    let app = app(layer(&world));
+    let (live, revoked) = (world.key().await, world.key().await);
+    let admin = &world.admin;
+    drop(
+        world
+            .service
+            .revoke(admin, &revoked.id, "lost")
+            .await
+            .unwrap(),
+    );
+    let format = keyward::key::KeyFormat::default();
+    let random = keyward::testing::SeededRandom::new(7);
+    let wrong = format.generate_for(live.id, &random).unwrap();
+    let stranger = format.generate(&random).unwrap();
+    let bare = get("/").from("192.0.2.7").send(&app).await;
+    for text in [
+        wrong.plaintext().expose(),
+        stranger.plaintext().expose(),
+        &revoked.text,
+        "hello",
+    ] {
+        let call = get("/").header("x-api-key", text).from("192.0.2.7");
+        let reply = call.send(&app).await;
+        assert_eq!(reply.body, bare.body);
+        assert_eq!(reply.headers, bare.headers);
+    }
+    assert!(world.record(&live.id).await.revocation.is_none());
 }
 
 #[tokio::test]

@@ -112,7 +112,11 @@ async fn bad_keys(world: &World) -> Vec<(&'static str, Call)> {
             "ambiguous_credential",
             with(&live.text).header("x-api-key", &live.text),
         ),
-        ("key_in_url", get(&format!("/send?key={}", live.text))),
+        // The right one is told what became of it: see `http_credentials`.
+        (
+            "key_in_url",
+            get(&format!("/send?key={}", forge(world, Some(&live)))),
+        ),
     ]
 }
 

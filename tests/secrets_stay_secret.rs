@@ -203,6 +203,11 @@ async fn nothing_shows_in_the_life_of_a_key() {
     shown.debug(&rig.service.list(&admin(), ListKeys::new()).await.unwrap());
     let refused = rig.service.issue(&actor, request()).await.unwrap_err();
     shown.error(&refused);
+    for seen in [&key, &wrong, &far] {
+        let client = context.client();
+        let seen = rig.service.report_exposed(seen.as_bytes(), "form", client);
+        shown.debug(&seen.await);
+    }
     let revoked = rig.service.revoke(&admin(), &id, "gone").await.unwrap();
     shown.debug(&revoked);
     shown.error(&rig.verify(&key).await.unwrap_err());

@@ -72,6 +72,7 @@ async fn every_rejection_but_four_shows_the_same_face() {
         Rejection::UnknownKey,
         Rejection::WrongSecret,
         Rejection::Superseded,
+        Rejection::Exposed,
         Rejection::Disabled,
         Rejection::Expired,
         Rejection::WrongEnvironment,

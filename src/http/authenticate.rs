@@ -12,11 +12,10 @@ use tower_service::Service;
 
 use super::credential::{self, Presented};
 use super::exchange::{End, Exchange};
+use super::exposure::{self, Noticed};
 use super::gate::Gate;
 use super::sunset::{self, Sunset};
-use super::{
-    Answer, CHALLENGE, ClientCertError, Problem, TenantFrom, exposure, headers, swap_ready,
-};
+use super::{Answer, CHALLENGE, ClientCertError, Problem, TenantFrom, headers, swap_ready};
 use crate::access::Requirement;
 use crate::rate_limit::RateHeaders;
 use crate::service::{KeyService, VerifyError};
@@ -270,11 +269,10 @@ impl Settings {
     }
 
     async fn verify(&self, exchange: &Exchange, presented: Presented) -> Result<(), Problem> {
-        if let Presented::InUrl(key) = &presented {
-            exposure::report(&self.service, key, "key_in_url", exchange.origin());
-        }
+        let noticed = self.notice(exchange, &presented);
         if let Some(fault) = exchange.origin().certificate_fault() {
-            return Err(refuse_certificate(exchange, fault).await);
+            let refused = refuse_certificate(exchange, fault).await;
+            return Err(noticed.told_in(refused).await);
         }
         let credential = match presented {
             Presented::One(credential) => credential,
@@ -286,7 +284,8 @@ impl Settings {
                 return Err(self.refuse(exchange, "ambiguous_credential").await);
             }
             Presented::InUrl(_) => {
-                return Err(self.refuse(exchange, "key_in_url").await);
+                let refused = self.refuse(exchange, "key_in_url").await;
+                return Err(noticed.told_in(refused).await);
             }
         };
         let context = exchange.origin().context();
@@ -307,6 +306,14 @@ impl Settings {
                 Err(self.challenged(Problem::from(&error)))
             }
         }
+    }
+
+    fn notice(&self, exchange: &Exchange, presented: &Presented) -> Noticed {
+        let Presented::InUrl(key) = presented else {
+            return Noticed::default();
+        };
+        let key = std::slice::from_ref(key);
+        exposure::report(&self.service, key, "key_in_url", exchange.origin())
     }
 
     async fn refuse(&self, exchange: &Exchange, code: &'static str) -> Problem {

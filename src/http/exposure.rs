@@ -2,19 +2,26 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use ::http::Uri;
+use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::percent;
+use super::exchange::Origin;
+use super::{Problem, percent};
 use crate::audit::{AuditEvent, AuditKind, PLATFORM};
 use crate::key::{KeyFormat, KeyId};
-use crate::service::KeyService;
-
-use super::exchange::Origin;
+use crate::service::{ExposureAction, ExposureOutcome, KeyService};
 
 /// How often an encoded URL inside a URL is unpacked.
 const LAYERS: usize = 3;
+/// How long the answer waits for what becomes of a key: a slow hash and its queue.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The member of the answer that says what became of the keys of the request.
+const MEMBER: &str = "exposed_keys";
 
 /// A key where it must not be, as it was presented.
 pub(super) struct Exposed {
@@ -65,20 +72,75 @@ fn first_key(text: &[u8], format: &KeyFormat) -> Option<Exposed> {
         .find_map(|word| Exposed::of(word, format))
 }
 
-/// Writes down that a key was sent where others can read it.
+/// Keys that were sent where others can read them, and are being looked at.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct Noticed {
+    place: &'static str,
+    outcomes: Option<oneshot::Receiver<Vec<ExposureOutcome>>>,
+}
+
+/// Writes down that keys were sent where others can read them.
 ///
-/// The secret is not checked for this event: it names the key that the client says it is. The check comes after it, and a
-/// secret that is the right one marks its key as exposed, with a second event.
-pub(super) fn report(service: &KeyService, key: &Exposed, place: &'static str, origin: &Origin) {
+/// The secrets are not checked for these events: they name the keys that the client says they are. The check comes after them,
+/// and a secret that is the right one has its key treated as the policy says, with another event.
+pub(super) fn report(
+    service: &KeyService,
+    keys: &[Exposed],
+    place: &'static str,
+    origin: &Origin,
+) -> Noticed {
+    if keys.is_empty() {
+        return Noticed::default();
+    }
     let now = service.clock().now();
-    let event = AuditEvent::new(AuditKind::KeyExposed, now)
-        .with_failure(place)
-        .with_key_id(key.id.as_str())
-        .with_detail("secret", "unchecked")
-        // SECURITY: nobody has looked whose it is, so only who sees all tenants reads of it.
-        .with_detail(PLATFORM.0, PLATFORM.1);
-    service.recorder().enqueue(origin.write(event));
-    service.note_exposure(key.presented.clone(), place, origin.context().client());
+    for key in keys {
+        let event = AuditEvent::new(AuditKind::KeyExposed, now)
+            .with_failure(place)
+            .with_key_id(key.id.as_str())
+            .with_detail("secret", "unchecked")
+            // SECURITY: nobody has looked whose it is, so only who sees all tenants reads of it.
+            .with_detail(PLATFORM.0, PLATFORM.1);
+        service.recorder().enqueue(origin.write(event));
+    }
+    let presented = keys.iter().map(|key| key.presented.clone()).collect();
+    Noticed {
+        place,
+        outcomes: service.look_at_exposed(presented, place, origin.client()),
+    }
+}
+
+impl Noticed {
+    /// Says in the answer what became of the keys, as far as they were proved in time.
+    ///
+    /// SECURITY: whatever else they turned out to be leaves no trace in it. It may travel in clear, and names no key.
+    pub(super) async fn told_in(self, problem: Problem) -> Problem {
+        let Some(outcomes) = self.outcomes else {
+            return problem;
+        };
+        let outcomes = timeout(PATIENCE, outcomes).await;
+        // Outer: in time. Inner: looked at to the end.
+        let Ok(Ok(outcomes)) = outcomes else {
+            return problem;
+        };
+        let actions = outcomes.into_iter().filter_map(ExposureOutcome::action);
+        let told: Vec<_> = actions.map(|action| told(action, self.place)).collect();
+        if told.is_empty() {
+            return problem;
+        }
+        problem.with_member(MEMBER, told)
+    }
+}
+
+fn told(action: ExposureAction, place: &str) -> Value {
+    let mut told = Map::new();
+    told.insert("action".to_owned(), action.code().into());
+    if let Some(ends_at) = action.ends_at() {
+        told.insert("ends_at".to_owned(), ends_at.to_string().into());
+    }
+    told.insert("detail".to_owned(), action.advice().into());
+    told.insert("place".to_owned(), place.into());
+    Value::Object(told)
 }
 
 #[cfg(test)]

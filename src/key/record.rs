@@ -65,7 +65,7 @@ pub struct KeyRecord {
     pub last_used: Option<LastUse>,
     /// Counts the changes of the record, usage aside.
     pub revision: Revision,
-    /// The secret that is meant to be used.
+    /// The secret that is meant to be used. It ends before its key only if it was exposed.
     pub current: Credential,
     /// The one before it, live or ended.
     pub previous: Option<Credential>,

@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -64,6 +65,13 @@ pub enum BuildError {
     Zero {
         /// Which setting.
         setting: &'static str,
+    },
+    /// The grace of an exposed secret is shorter than a second, or longer than
+    /// [`ExposurePolicy::LONGEST_GRACE`](super::ExposurePolicy::LONGEST_GRACE).
+    #[error("the grace of an exposed secret, {grace:?}, is not between a second and a week")]
+    ExposureGrace {
+        /// What was set.
+        grace: Duration,
     },
     /// The key format was refused.
     #[error("the key format was refused")]
@@ -138,6 +146,7 @@ impl KeyServiceBuilder {
             audit_successes: self.audit_successes,
             manage: self.manage.map_or_else(|| "manage_keys".parse(), Ok)?,
             rotation_age: self.rotation_age,
+            exposure: self.exposure,
         };
         let hashing = Arc::new(self.hashing.unwrap_or_default());
         let records = Records::new(
@@ -179,8 +188,7 @@ impl KeyServiceBuilder {
             improving: Arc::new(Semaphore::new(1)),
             overdue: Overdue::default(),
             leaks: tokio::sync::Mutex::new(()),
-            #[cfg(feature = "tower")]
-            sightings: Arc::new(Semaphore::new(1)),
+            sightings: Arc::default(),
             retiring: Retiring::default(),
             runtime,
             _alive: alive,
@@ -210,6 +218,7 @@ impl KeyServiceBuilder {
         if self.rules.limits_owners() && !self.store.capabilities().owner_limit {
             return Err(BuildError::OwnerLimit);
         }
+        self.exposure.check()?;
         for (setting, span) in [
             ("rotation_age", self.rotation_age),
             ("usage_interval", self.usage_interval),

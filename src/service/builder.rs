@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::gate::FailureBudget;
 use super::outage::OutageReporter;
-use super::{IssuePolicy, LimitPlan, OwnerStatus, RotationPolicy, RowBindingMode};
+use super::{ExposurePolicy, IssuePolicy, LimitPlan, OwnerStatus, RotationPolicy, RowBindingMode};
 use crate::access::{AccessPolicy, Permission};
 use crate::audit::{AuditLog, AuditObserver, AuditRecorder, AuditSink};
 use crate::hash::{HashPool, Hashing};
@@ -28,6 +28,7 @@ pub(super) struct Settings {
     pub(super) audit_successes: bool,
     pub(super) manage: Permission,
     pub(super) rotation_age: Duration,
+    pub(super) exposure: ExposurePolicy,
 }
 
 /// The parts of a [`KeyService`](super::KeyService). Every part but the store has a default; `docs/defaults.md` has the reasons.
@@ -72,6 +73,7 @@ pub struct KeyServiceBuilder {
     pub(super) usage_interval: Duration,
     pub(super) manage: Option<Permission>,
     pub(super) rotation_age: Duration,
+    pub(super) exposure: ExposurePolicy,
     pub(super) strict: bool,
     pub(super) audit_successes: bool,
     pub(super) row_binding: Option<RowBindingMode>,
@@ -105,6 +107,7 @@ impl KeyServiceBuilder {
             usage_interval: USAGE_INTERVAL,
             manage: None,
             rotation_age: ROTATION_AGE,
+            exposure: ExposurePolicy::default(),
             strict: false,
             audit_successes: true,
             row_binding: None,
@@ -267,6 +270,12 @@ impl KeyServiceBuilder {
     /// Sets the ages at which secrets are refused; none otherwise. The recommended [age](Self::rotation_age) should be lower.
     pub fn rotation_policy(mut self, ages: RotationPolicy) -> Self {
         self.rotation = ages;
+        self
+    }
+
+    /// Sets what becomes of a key that arrives in a URL or over plain HTTP; [marked](ExposurePolicy::Flag) otherwise.
+    pub const fn exposure_policy(mut self, policy: ExposurePolicy) -> Self {
+        self.exposure = policy;
         self
     }
 

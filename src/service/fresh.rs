@@ -78,10 +78,18 @@ impl Vouched {
             KeyStatus::Revoked => Rejection::Revoked,
             KeyStatus::Disabled => Rejection::Disabled,
             KeyStatus::Expired => Rejection::Expired,
-            KeyStatus::Active => match suspected.keep_live(now) {
-                Ok(live) => return Ok(Live(live)),
-                Err(over) => return Err((Rejection::Superseded, over.record)),
-            },
+            KeyStatus::Active => {
+                // A current secret ends before its key for one reason only.
+                let over = if suspected.current {
+                    Rejection::Exposed
+                } else {
+                    Rejection::Superseded
+                };
+                return match suspected.keep_live(now) {
+                    Ok(live) => Ok(Live(live)),
+                    Err(ended) => Err((over, ended.record)),
+                };
+            }
         };
         Err((rejection, suspected.record))
     }

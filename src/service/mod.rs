@@ -71,7 +71,10 @@ pub use error::LifecycleError;
 pub use gate::FailureBudget;
 pub use import::ImportKey;
 pub use issued::IssuedKey;
-pub use leak::{LeakFindings, LeakOutcome, LeakReceipt, LeakedTokens};
+pub use leak::{
+    ExposureAction, ExposureOutcome, ExposurePolicy, LeakFindings, LeakOutcome, LeakReceipt,
+    LeakedTokens,
+};
 pub use limit::{LimitError, LimitPlan, UnknownTier};
 pub use lookup::Review;
 pub use notices::{
@@ -150,9 +153,8 @@ struct Inner {
     overdue: improve::Overdue,
     /// Held while a string of a leak report pays a slow hash.
     leaks: tokio::sync::Mutex<()>,
-    /// Held while a key that was seen in the wrong place is looked at.
-    #[cfg(feature = "tower")]
-    sightings: Arc<Semaphore>,
+    /// Whose keys, seen in the wrong place, are being looked at.
+    sightings: Arc<leak::Sightings>,
     /// Held while an old secret is ended at its successor's first use.
     retiring: retire::Retiring,
     runtime: Handle,

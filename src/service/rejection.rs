@@ -20,6 +20,8 @@ pub enum Rejection {
     WrongSecret,
     /// The secret was the right one until a rotation ended it.
     Superseded,
+    /// The secret was the right one until it was seen where others can read it, and its grace is over.
+    Exposed,
     /// The key is revoked.
     Revoked,
     /// The key is switched off.
@@ -79,6 +81,7 @@ impl Rejection {
             Self::UnknownKey => "unknown_key",
             Self::WrongSecret => "wrong_secret",
             Self::Superseded => "superseded",
+            Self::Exposed => "exposed",
             Self::Revoked => "revoked",
             Self::Disabled => "disabled",
             Self::Expired => "expired",
@@ -107,6 +110,7 @@ impl Rejection {
             | Self::UnknownKey
             | Self::WrongSecret
             | Self::Superseded
+            | Self::Exposed
             | Self::Revoked
             | Self::Disabled
             | Self::Expired

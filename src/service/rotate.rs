@@ -61,6 +61,9 @@ impl Rotation {
 impl KeyService {
     /// Gives a key a new secret. Id, settings, limits and history stay.
     ///
+    /// A secret that was seen where others can read it ends no later for being rotated out, and the new one does not inherit
+    /// its end. Once such a secret has ended its key cannot rotate itself any more; whoever else manages it can.
+    ///
     /// Of several rotations that run at the same time one succeeds; the others get [`LifecycleError::Contended`], so a
     /// retried rotation cannot leave two successors.
     ///
@@ -179,11 +182,12 @@ fn rotated(
 ) -> KeyRecord {
     let mut next = record.clone();
     let mut old = record.current.clone();
-    let end = rotation.end(now, record.expires_at);
-    // A deadline that the old secret had already is not extended by a later rotation.
-    old.end = match old.end.deadline() {
-        Some(known) if end.deadline().is_some_and(|end| known < end) => CredentialEnd::At(known),
-        Some(_) | None => end,
+    // A deadline that the old secret had already, because it was exposed, is not extended by the rotation.
+    let known = old.end.deadline().unwrap_or(Timestamp::MAX);
+    old.end = match rotation.end(now, record.expires_at) {
+        CredentialEnd::At(at) => CredentialEnd::At(at.min(known)),
+        CredentialEnd::OnSuccessorUse(at) => CredentialEnd::OnSuccessorUse(at.min(known)),
+        CredentialEnd::WithKey => old.end,
     };
     next.current = fresh.clone();
     next.current.generation = record.current.generation.next();

@@ -222,6 +222,12 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    pub fn headers_but_length(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove("content-length");
+        headers
+    }
+
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }

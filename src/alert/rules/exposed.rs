@@ -4,7 +4,9 @@ use crate::alert::book::Book;
 use crate::alert::{AlertKind, AlertRule, Finding, MAX_SUBJECTS};
 use crate::audit::{AuditEvent, AuditKind, Detail};
 
-/// A key that was sent in clear or in a URL: [`AlertKind::KeyExposed`]. Revoke or rotate it.
+/// A key that was sent in clear or in a URL: [`AlertKind::KeyExposed`]. Revoke or rotate it, unless the details say that this was
+/// done: `place` is where it was seen, and of a secret that was proved `action` is what the
+/// [policy](crate::service::ExposurePolicy) made of it, with `ends_at` if it ends.
 ///
 /// A key whose secret was proved gets an alert of its own, about the key. Before that the service has not checked the secret,
 /// so anybody can make up ids: one that the rule has seen in an event of an existing key gets an alert about the claim, which
@@ -40,14 +42,20 @@ impl KeyExposed {
         } else {
             Finding::of_service(AlertKind::KeyExposed, event).with_detail("claimed_key", key)
         };
-        let place = event.reason().or_else(|| match event.detail("place")? {
-            Detail::Text(place) => Some(place.as_str()),
-            _ => None,
-        });
-        Some(match place {
-            Some(place) => finding.with_detail("place", place),
-            None => finding,
-        })
+        let facts = [
+            ("place", event.reason().or_else(|| text(event, "place"))),
+            ("action", text(event, "action")),
+            ("ends_at", text(event, "ends_at")),
+        ];
+        let known = facts.into_iter().filter_map(|(name, it)| Some((name, it?)));
+        Some(known.fold(finding, |finding, (name, it)| finding.with_detail(name, it)))
+    }
+}
+
+fn text<'e>(event: &'e AuditEvent, name: &str) -> Option<&'e str> {
+    match event.detail(name)? {
+        Detail::Text(text) => Some(text.as_str()),
+        _ => None,
     }
 }
 

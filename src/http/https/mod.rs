@@ -22,7 +22,7 @@ pub use strict_transport::Hsts;
 /// Serves nothing over plain HTTP, and tells browsers to come back encrypted only.
 ///
 /// A request in clear gets 403 and no redirect: a client that is redirected sends its key in clear for ever. A key that
-/// it carried is written down as exposed. Browsers that only look around can be sent on with
+/// it carried is written down as exposed, and treated as the [policy](crate::service::ExposurePolicy) says. Browsers that only look around can be sent on with
 /// [`redirect_browsers`](Self::redirect_browsers).
 ///
 /// How a request travelled is known from the connection, or from a trusted proxy through a
@@ -147,7 +147,7 @@ where
             let address = ClientAddress::of(&parts.extensions);
             let is_encrypted = address.scheme() == Scheme::Https;
             if !is_encrypted && !settings.serves_in_clear(&address, &parts.headers) {
-                return Ok(settings.refuse(&parts));
+                return Ok(settings.refuse(&parts).await);
             }
             let mut response = inner.call(Request::from_parts(parts, body)).await?;
             let headers = response.headers_mut();
@@ -169,16 +169,15 @@ impl Settings {
         self.loopback == Loopback::Served && is_local && !is_forwarded(headers)
     }
 
-    fn refuse<R: From<String>>(&self, parts: &Parts) -> Response<R> {
+    async fn refuse<R: From<String>>(&self, parts: &Parts) -> Response<R> {
         let exposed = credential::all_keys(&parts.headers, &parts.uri, self.service.format());
-        let origin = Origin::of(parts);
         let redirect = self.redirect.as_ref().filter(|_| exposed.is_empty());
-        for key in exposed {
-            exposure::report(&self.service, &key, "plain_http", &origin);
+        if let Some(response) = redirect.and_then(|redirect| redirect.answer(parts)) {
+            return response;
         }
-        redirect
-            .and_then(|redirect| redirect.answer(parts))
-            .unwrap_or_else(|| Problem::https_required().into_http())
+        let origin = Origin::of(parts);
+        let noticed = exposure::report(&self.service, &exposed, "plain_http", &origin);
+        noticed.told_in(Problem::https_required()).await.into_http()
     }
 }
 

@@ -1,9 +1,12 @@
 //! Keys in the wrong place: reported by whoever found them, or seen by the service itself.
 
-#[cfg(feature = "tower")]
+mod consequence;
 mod exposure;
+mod outcome;
+mod policy;
 mod proof;
 mod report;
+mod sightings;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +17,10 @@ use zeroize::Zeroizing;
 use super::LifecycleError;
 use crate::audit::AuditError;
 use crate::key::KeyId;
+
+pub use outcome::{ExposureAction, ExposureOutcome};
+pub use policy::ExposurePolicy;
+pub(super) use sightings::Sightings;
 
 /// Strings that somebody found where no key should be, as they were reported.
 ///

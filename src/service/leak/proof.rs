@@ -12,15 +12,35 @@ use crate::service::{Actor, KeyService, Rejection, VerifyError};
 /// agree with its hint is guessing.
 const MOST_HASHES_A_KEY: u32 = 16;
 
-/// How many slow hashes each key has cost.
-#[derive(Debug, Default)]
-pub(super) struct Spent(HashMap<KeyId, u32>);
+/// How many slow hashes each key has cost, and may.
+#[derive(Debug)]
+pub(super) struct Spent {
+    hashes: HashMap<KeyId, u32>,
+    most: u32,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self {
+            hashes: HashMap::new(),
+            most: MOST_HASHES_A_KEY,
+        }
+    }
+}
 
 impl Spent {
+    /// As much as there is: what needs a slow hash is unanswered.
+    pub(super) fn all() -> Self {
+        Self {
+            hashes: HashMap::new(),
+            most: 0,
+        }
+    }
+
     fn may_hash(&mut self, id: KeyId) -> bool {
-        let spent = self.0.entry(id).or_default();
+        let spent = self.hashes.entry(id).or_default();
         *spent = spent.saturating_add(1);
-        *spent <= MOST_HASHES_A_KEY
+        *spent <= self.most
     }
 }
 

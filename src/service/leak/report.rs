@@ -195,7 +195,7 @@ impl LeakFindings {
 }
 
 /// A trail that hangs is one that cannot be written: it must not keep a leaked key alive.
-async fn in_time(
+pub(super) async fn in_time(
     write: impl Future<Output = Result<(), AuditError>>,
     patience: Duration,
 ) -> Result<(), AuditError> {
