@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "helpers of tests, outside the functions the lint knows as tests"
@@ -145,9 +146,7 @@ async fn who_does_not_see_everything_is_told_of_no_row_that_cannot_be_read() {
         damaged.by_hand("denied = 'null'", &broken).await;
         let stopped = service.revoke_many(&north, &of_acme()).await.unwrap_err();
         assert!(matches!(stopped.cause, LifecycleError::Unavailable(_)));
-        assert!(
-            !format!("{stopped:?}").contains(broken.as_str()) || stopped.so_far.failed.is_empty()
-        );
+        assert!(stopped.so_far.failed.is_empty());
         assert_eq!(stopped.so_far.failures, 0);
     }
 }
@@ -242,7 +241,7 @@ async fn whatever_was_issued_before_the_last_pass_began_has_ended(store: Shared)
         at_begin: Mutex::default(),
         passes: AtomicU32::new(0),
     });
-    let as_store: Arc<dyn KeyStore> = watched.clone();
+    let as_store = Arc::clone(&watched) as Arc<dyn KeyStore>;
     let (here, there) = (service(&as_store, &trail), service(&store.there, &trail));
     let clients: Vec<_> = (0..3)
         .map(|_| {

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::string_slice,
+    clippy::indexing_slicing,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 

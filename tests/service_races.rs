@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::disallowed_methods,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
@@ -51,7 +52,7 @@ async fn told(services: &[KeyService], trail: &MemorySink, id: &KeyId) -> u64 {
     let events = events.filter(|it| it.key_id() == Some(id.as_str()) && kinds.contains(&it.kind()));
     events.fold(0, |made, event| match event.outcome() {
         Outcome::Success => made + 1,
-        _ => made - 1,
+        Outcome::Failure => made - 1,
     })
 }
 
@@ -141,7 +142,7 @@ impl Scene {
         for _ in 0..round * 3 {
             tokio::task::yield_now().await;
         }
-        if round % 3 > 0 {
+        if !round.is_multiple_of(3) {
             tokio::time::sleep(Duration::from_millis(round as u64 % 7)).await;
         }
         let revoked = self.service(round).revoke(&admin(), &self.id, "over").await;

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 
@@ -335,10 +336,10 @@ async fn an_acting_key_ends_last() {
     assert!(done.is_complete());
     assert_eq!((done.revoked, done.acting_key), (3, None));
     let events = rig.events().await;
-    let revoked = events
+    let mut revoked = events
         .iter()
         .filter(|it| it.kind() == AuditKind::KeyRevoked);
-    let last = revoked.last().unwrap().key_id();
+    let last = revoked.next_back().unwrap().key_id();
     assert_eq!(last, Some(own.record().id.as_str()));
     assert_eq!(living(&rig.service, &[older, own, newer]).await, [false; 3]);
 }

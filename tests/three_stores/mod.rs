@@ -27,9 +27,9 @@ pub struct Shared {
 }
 
 pub async fn memory() -> Shared {
-    let store = Arc::new(MemoryStore::new());
+    let store: Arc<dyn KeyStore> = Arc::new(MemoryStore::new());
     std::future::ready(Shared {
-        here: store.clone(),
+        here: Arc::clone(&store),
         there: store,
         _folder: None,
     })

@@ -109,7 +109,7 @@ impl KeyService {
         let page = self.page_of(&admitted?, order, after, &mut batch).await?;
         batch.next = page.next;
         let mut under_way = UnderWay::default();
-        for id in batch.to_end(actor, page.records) {
+        for id in batch.sort_out(actor, page.records) {
             if under_way.0.len() >= AT_ONCE {
                 under_way.take_first(&mut batch, mood).await;
             }
@@ -172,7 +172,7 @@ impl UnderWay {
 
 impl RevokedBatch {
     /// Returns those of a page that are to be ended.
-    fn to_end(&mut self, actor: &Actor, records: Vec<Arc<KeyRecord>>) -> Vec<KeyId> {
+    fn sort_out(&mut self, actor: &Actor, records: Vec<Arc<KeyRecord>>) -> Vec<KeyId> {
         let own = actor.verified_key().map(VerifiedKey::id);
         let mut ids = Vec::with_capacity(records.len());
         for record in records {
