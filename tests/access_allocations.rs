@@ -10,6 +10,7 @@ use keyward::access::{
     AccessPolicy, Grant, Permission, Requirement, Role, Scope, Subject, Target, TenantBinding,
     TenantId,
 };
+use keyward::key::KeyKind;
 
 fn policy() -> AccessPolicy {
     let role = |name| Role::new(name, ["send_email", "leads:*", "billing:read"]).unwrap();
@@ -61,7 +62,7 @@ fn l18_evaluating_allocates_nothing() {
     let counted = allocations(|| {
         for grant in &grants {
             for (binding, denied) in [(&bound, &denied[..]), (&none, &[]), (&bound, &unreadable)] {
-                let subject = Subject::new(grant, denied, binding);
+                let subject = Subject::new(grant, denied, binding, *kind);
                 for (requirement, target) in requirements.iter().zip(targets.iter().cycle()) {
                     let decision = policy.evaluate(&subject, requirement, target);
                     allowed += usize::from(decision.is_allowed());

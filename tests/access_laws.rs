@@ -10,6 +10,7 @@ use keyward::access::{
     AccessPolicy, Decision, DenyReason, Grant, Requirement, Role, Scope, Subject, Target,
     TenantBinding, TenantId, TenantReach,
 };
+use keyward::key::KeyKind;
 
 fn policy() -> AccessPolicy {
     let admin = Role::new("admin", ["manage_keys", "billing:*"]).unwrap();
@@ -238,7 +239,7 @@ fn l12_a_key_without_tenant_reaches_no_tenant() {
 #[test]
 fn l17_changing_a_role_changes_every_key_of_that_role() {
     let grant = role("broker");
-    let key = Subject::new(&grant, &[], &TenantBinding::None);
+    let key = Subject::new(&grant, &[], &TenantBinding::None, KeyKind::Secret);
     let send: Requirement = "send_email".parse().unwrap();
     assert!(
         policy()

@@ -14,6 +14,7 @@ use keyward::access::{
     AccessPolicy, Grant, Permission, Requirement, Role, Scope, Subject, Target, TenantBinding,
     TenantId, TenantReach,
 };
+use keyward::key::KeyKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -173,7 +174,7 @@ fn requirement(need: &Need) -> Requirement {
 
 fn allows(policy: &AccessPolicy, key: &Key, requirement: &Requirement, about: About) -> bool {
     let (grant, denied, binding) = (grant(key), stored(&key.denied), binding(key));
-    let subject = Subject::new(&grant, &denied, &binding);
+    let subject = Subject::new(&grant, &denied, &binding, KeyKind::Secret);
     let tenant: TenantId;
     let target = match about {
         About::Service => Target::Service,

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::percent;
 use crate::audit::{AuditEvent, AuditKind, PLATFORM};
-use crate::key::{KeyFormat, KeyId};
+use crate::key::{KeyFormat, KeyId, KeyKind};
 use crate::service::KeyService;
 
 use super::exchange::Origin;
@@ -19,6 +19,7 @@ const LAYERS: usize = 3;
 /// A key where it must not be, as it was presented.
 pub(super) struct Exposed {
     id: KeyId,
+    kind: KeyKind,
     presented: Zeroizing<Vec<u8>>,
 }
 
@@ -27,6 +28,7 @@ impl Exposed {
         let key = format.parse(presented).ok()?;
         Some(Self {
             id: key.id(),
+            kind: key.kind(),
             presented: Zeroizing::new(presented.to_vec()),
         })
     }
@@ -68,8 +70,12 @@ fn first_key(text: &[u8], format: &KeyFormat) -> Option<Exposed> {
 /// Writes down that a key was sent where others can read it.
 ///
 /// The secret is not checked for this event: it names the key that the client says it is. The check comes after it, and a
-/// secret that is the right one marks its key as exposed, with a second event.
+/// secret that is the right one marks its key as exposed, with a second event. A publishable key is where others can read it
+/// anyway.
 pub(super) fn report(service: &KeyService, key: &Exposed, place: &'static str, origin: &Origin) {
+    if key.kind == KeyKind::Publishable {
+        return;
+    }
     let now = service.clock().now();
     let event = AuditEvent::new(AuditKind::KeyExposed, now)
         .with_failure(place)

@@ -17,6 +17,8 @@ pub enum Rejection {
     UnknownKey,
     /// The id exists, the secret is another.
     WrongSecret,
+    /// The key says that it is of another kind than its record does: somebody wrote another beginning before it.
+    WrongKind,
     /// The secret was the right one until a rotation ended it.
     Superseded,
     /// The key is revoked.
@@ -66,6 +68,7 @@ impl Rejection {
             Self::Malformed(error) => error.code(),
             Self::UnknownKey => "unknown_key",
             Self::WrongSecret => "wrong_secret",
+            Self::WrongKind => "wrong_kind",
             Self::Superseded => "superseded",
             Self::Revoked => "revoked",
             Self::Disabled => "disabled",
@@ -90,6 +93,7 @@ impl Rejection {
             Self::Malformed(_)
             | Self::UnknownKey
             | Self::WrongSecret
+            | Self::WrongKind
             | Self::Superseded
             | Self::Revoked
             | Self::Disabled
@@ -106,7 +110,7 @@ impl Rejection {
     pub(super) const fn is_failed_attempt(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_) | Self::UnknownKey | Self::WrongSecret
+            Self::Malformed(_) | Self::UnknownKey | Self::WrongSecret | Self::WrongKind
         )
     }
 }

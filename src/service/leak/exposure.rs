@@ -55,7 +55,7 @@ impl KeyService {
                     gate.charge(client, Some(&id), now);
                 }
             }
-            Sighting::Ended | Sighting::Unanswered => {}
+            Sighting::Ended | Sighting::Publishable | Sighting::Unanswered => {}
         }
     }
 
