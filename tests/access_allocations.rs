@@ -16,6 +16,7 @@ fn policy() -> AccessPolicy {
     let role = |name| Role::new(name, ["send_email", "leads:*", "billing:read"]).unwrap();
     AccessPolicy::builder()
         .roles(["admin", "agent", "broker", "support"].map(role))
+        .publishable(["leads:read", "send_email"])
         .build()
         .unwrap()
 }
@@ -58,9 +59,14 @@ fn l18_evaluating_allocates_nothing() {
     ];
     let targets = [Target::Service, Target::Tenant(&tenant), Target::Unknown];
 
+    let kinds = [KeyKind::Secret, KeyKind::Publishable];
+
     let mut allowed = 0;
     let counted = allocations(|| {
-        for grant in &grants {
+        for (grant, kind) in grants
+            .iter()
+            .flat_map(|grant| kinds.iter().map(move |kind| (grant, kind)))
+        {
             for (binding, denied) in [(&bound, &denied[..]), (&none, &[]), (&bound, &unreadable)] {
                 let subject = Subject::new(grant, denied, binding, *kind);
                 for (requirement, target) in requirements.iter().zip(targets.iter().cycle()) {
