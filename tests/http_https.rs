@@ -264,6 +264,15 @@ async fn writes_down_a_key_that_came_in_clear() {
 }
 
 #[tokio::test]
+async fn refuses_a_publishable_key_and_calls_it_exposed_no_more_than_it_is() {
+    let (world, key) = World::publishing().await;
+    let app = app(layer(&world));
+    let reply = get_with("/", &key).from("192.0.2.7").send(&app).await;
+    reply.assert_problem(403, "https_required");
+    assert!(world.events_of(AuditKind::KeyExposed).await.is_empty());
+}
+
+#[tokio::test]
 async fn serves_the_same_machine_in_clear_only_when_told() {
     let world = World::new();
     let app = app(layer(&world).dangerous().allow_plain_http_from_loopback());
