@@ -57,6 +57,7 @@ async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error
     let store = store.map_err(at("cannot open the database", database.display()))?;
     let sink = trail_at(trail).await?;
     Ok(KeyService::builder(store)
+        .format(policy::format()?)
         .policy(policy::roles()?)
         .limits(policy::limits()?)
         .audit(sink)
