@@ -212,7 +212,7 @@ async fn a_publishable_record_of_another_environment_is_refused_whatever_the_key
     let rig = shop();
     let key = rig.issue_as(storefront()).await;
     let other = tampered(&rig, &key, |record| {
-        record.environment = Environment::test()
+        record.environment = Environment::test();
     })
     .await;
     assert_eq!(

@@ -7,7 +7,7 @@ use super::role::{Role, RoleName};
 use super::scope::Scope;
 use super::subject::Subject;
 use super::tenant::TenantBinding;
-use crate::key::KeyKind;
+use crate::kind::KeyKind;
 
 impl AccessPolicy {
     /// Checks that `actor`, itself a key, may hand out a key like `child`: whatever the child may do, the actor may.

@@ -11,7 +11,7 @@ use super::role::{Role, TenantReach};
 use super::scope::Scope;
 use super::subject::Subject;
 use super::tenant::{Target, TenantBinding};
-use crate::key::KeyKind;
+use crate::kind::KeyKind;
 
 impl AccessPolicy {
     /// Decides whether the subject may do what the requirement asks for, to the target.

@@ -8,7 +8,7 @@ use super::role::{Role, RoleName};
 use super::scope::Scope;
 use super::subject::Subject;
 use super::tenant::TenantBinding;
-use crate::key::KeyKind;
+use crate::kind::KeyKind;
 
 impl AccessPolicy {
     /// Returns what publishable keys may do, at most, in the order given. Nothing unless the policy says so.

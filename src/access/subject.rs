@@ -3,7 +3,7 @@
 use super::grant::Grant;
 use super::scope::Scope;
 use super::tenant::TenantBinding;
-use crate::key::KeyKind;
+use crate::kind::KeyKind;
 
 /// What counts of a key when access is decided, borrowed from its record.
 ///

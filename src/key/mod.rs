@@ -13,7 +13,6 @@ mod format;
 mod generate;
 mod hint;
 mod id;
-mod kind;
 mod lead;
 mod owner;
 mod parse;
@@ -26,6 +25,7 @@ mod tag;
 mod text;
 mod thumbprint;
 
+pub use crate::kind::KeyKind;
 pub use crate::networks::{NetworkError, Networks};
 
 pub use credential::{Credential, CredentialEnd, Generation};
@@ -39,7 +39,6 @@ pub use format::{KeyFormat, KeyFormatBuilder};
 pub use generate::GeneratedKey;
 pub use hint::HintTail;
 pub use id::KeyId;
-pub use kind::KeyKind;
 pub(crate) use lead::{PUBLISHABLE, lead_of};
 pub use owner::OwnerId;
 pub use parse::ParsedKey;

@@ -66,16 +66,12 @@ impl Rules {
 
     /// Judges what begins here. A publishable key is nothing.
     pub(super) fn judge(&self, text: &[u8], at: usize, end: End) -> Verdict {
-        let verdict = self.judge_secret(text, at, end);
-        let (Verdict::Key { shown: public, .. } | Verdict::Undecided { public }) = verdict else {
-            return verdict;
-        };
-        let mut reader = Reader::new(text, end);
-        let is_publishable = self.publishable && self.is_publishable(&mut reader, at);
-        if is_publishable {
-            return Verdict::Nothing.unless_starved(&reader, public);
+        match self.judge_secret(text, at, end) {
+            Verdict::Key { .. } if self.is_publishable(&mut Reader::new(text, end), at) => {
+                Verdict::Nothing
+            }
+            verdict => verdict,
         }
-        verdict.unless_starved(&reader, public)
     }
 
     fn judge_secret(&self, text: &[u8], at: usize, end: End) -> Verdict {
@@ -101,6 +97,9 @@ impl Rules {
     /// SECURITY: a whole one, of a right length. What is cut off, mistyped or glued to something may be a secret key, and is
     /// judged as one.
     fn is_publishable(&self, reader: &mut Reader<'_>, at: usize) -> bool {
+        if !self.publishable {
+            return false;
+        }
         let mut lead = self.needle.iter().chain(PUBLISHABLE.as_bytes()).chain(b"_");
         let body = lead
             .try_fold(at, |at, byte| reader.eat(*byte, at))

@@ -276,3 +276,14 @@ fn takes_what_is_no_whole_publishable_key_for_what_it_took_it_before() {
             .ends_with("[redacted]")
     );
 }
+
+/// An environment of five or six letters makes the whole as long as a mistyped secret key.
+#[test]
+fn knows_no_publishable_keys_unless_told() {
+    let told = KeyFormat::builder().publishable().build().unwrap();
+    for environment in ["stage", "office"] {
+        let key = format!("pm_pub_{environment}_{BODY}");
+        assert_eq!(Redactor::new(&told).redact(&key), key);
+        assert!(redacted(&key).ends_with("[redacted]"));
+    }
+}
