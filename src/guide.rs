@@ -10,6 +10,11 @@ pub mod architecture {}
 #[doc = include_str!("../docs/key-format.md")]
 pub mod key_format {}
 
+/// Keys that anybody may read.
+///
+#[doc = include_str!("../docs/publishable-keys.md")]
+pub mod publishable_keys {}
+
 /// Schemes, peppers, proofs and the pool.
 ///
 #[doc = include_str!("../docs/hashing.md")]

@@ -10,6 +10,7 @@ pub mod hash;
 #[cfg(feature = "tower")]
 pub mod http;
 pub mod key;
+mod kind;
 mod networks;
 pub mod notice;
 #[cfg(any(feature = "vault", feature = "webhook"))]

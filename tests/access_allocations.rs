@@ -10,11 +10,13 @@ use keyward::access::{
     AccessPolicy, Grant, Permission, Requirement, Role, Scope, Subject, Target, TenantBinding,
     TenantId,
 };
+use keyward::key::KeyKind;
 
 fn policy() -> AccessPolicy {
     let role = |name| Role::new(name, ["send_email", "leads:*", "billing:read"]).unwrap();
     AccessPolicy::builder()
         .roles(["admin", "agent", "broker", "support"].map(role))
+        .publishable(["leads:read", "send_email"])
         .build()
         .unwrap()
 }
@@ -57,11 +59,16 @@ fn l18_evaluating_allocates_nothing() {
     ];
     let targets = [Target::Service, Target::Tenant(&tenant), Target::Unknown];
 
+    let kinds = [KeyKind::Secret, KeyKind::Publishable];
+
     let mut allowed = 0;
     let counted = allocations(|| {
-        for grant in &grants {
+        for (grant, kind) in grants
+            .iter()
+            .flat_map(|grant| kinds.iter().map(move |kind| (grant, kind)))
+        {
             for (binding, denied) in [(&bound, &denied[..]), (&none, &[]), (&bound, &unreadable)] {
-                let subject = Subject::new(grant, denied, binding);
+                let subject = Subject::new(grant, denied, binding, *kind);
                 for (requirement, target) in requirements.iter().zip(targets.iter().cycle()) {
                     let decision = policy.evaluate(&subject, requirement, target);
                     allowed += usize::from(decision.is_allowed());

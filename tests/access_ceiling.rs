@@ -9,6 +9,7 @@
 use keyward::access::{
     AccessPolicy, CeilingError, Grant, Role, Scope, Subject, TenantBinding, TenantReach,
 };
+use keyward::key::KeyKind;
 
 fn policy() -> AccessPolicy {
     let admin = Role::new(
@@ -50,8 +51,8 @@ fn tenant(name: &str) -> TenantBinding {
 fn hands_out(actor: &Grant, child: &Grant) -> Result<(), CeilingError> {
     let none = TenantBinding::None;
     policy().within(
-        &Subject::new(actor, &[], &none),
-        &Subject::new(child, &[], &none),
+        &Subject::new(actor, &[], &none, KeyKind::Secret),
+        &Subject::new(child, &[], &none, KeyKind::Secret),
     )
 }
 
@@ -192,9 +193,9 @@ fn l20_an_unknown_role_is_never_handed_out() {
 fn l21_the_childs_tenant_lies_inside_the_actors() {
     let reach = |grant: &str, actor: TenantBinding, child: TenantBinding| {
         let grant = role(grant);
-        let actor = Subject::new(&grant, &[], &actor);
+        let actor = Subject::new(&grant, &[], &actor, KeyKind::Secret);
         policy()
-            .within(&actor, &Subject::new(&grant, &[], &child))
+            .within(&actor, &Subject::new(&grant, &[], &child, KeyKind::Secret))
             .is_ok()
     };
     let (none, platform) = (TenantBinding::None, TenantBinding::Platform);
@@ -219,8 +220,8 @@ fn l22_the_actors_denied_scopes_hold_for_the_child() {
     let with = |actor: &[&str], child: &[&str]| {
         let (actor, child) = (stored(actor), stored(child));
         policy().within(
-            &Subject::new(&grant, &actor, &none),
-            &Subject::new(&grant, &child, &none),
+            &Subject::new(&grant, &actor, &none, KeyKind::Secret),
+            &Subject::new(&grant, &child, &none, KeyKind::Secret),
         )
     };
     let dropped = |text| Err(CeilingError::DenialDropped(Scope::from_stored(text)));

@@ -7,9 +7,10 @@
 )]
 
 use keyward::access::{
-    AccessPolicy, Decision, DenyReason, Grant, Requirement, Role, Scope, Subject, Target,
-    TenantBinding, TenantId, TenantReach,
+    AccessPolicy, CeilingError, Decision, DenyReason, Grant, PublishableError, Requirement, Role,
+    Scope, Subject, Target, TenantBinding, TenantId, TenantReach,
 };
+use keyward::key::KeyKind;
 
 fn policy() -> AccessPolicy {
     let admin = Role::new("admin", ["manage_keys", "billing:*"]).unwrap();
@@ -46,7 +47,7 @@ fn tenant(name: &str) -> TenantId {
 
 fn may(grant: &Grant, denied: &[&str], required: &str) -> Result<(), &'static str> {
     let denied = stored(denied);
-    let key = Subject::new(grant, &denied, &TenantBinding::None);
+    let key = Subject::new(grant, &denied, &TenantBinding::None, KeyKind::Secret);
     let requirement: Requirement = required.parse().unwrap();
     coded(policy().evaluate(&key, &requirement, &Target::Service))
 }
@@ -56,7 +57,7 @@ fn reaches(
     binding: &TenantBinding,
     target: &Target<'_>,
 ) -> Result<(), &'static str> {
-    let key = Subject::new(grant, &[], binding);
+    let key = Subject::new(grant, &[], binding, KeyKind::Secret);
     let requirement: Requirement = "billing:read OR send_email".parse().unwrap();
     coded(policy().evaluate(&key, &requirement, target))
 }
@@ -238,7 +239,7 @@ fn l12_a_key_without_tenant_reaches_no_tenant() {
 #[test]
 fn l17_changing_a_role_changes_every_key_of_that_role() {
     let grant = role("broker");
-    let key = Subject::new(&grant, &[], &TenantBinding::None);
+    let key = Subject::new(&grant, &[], &TenantBinding::None, KeyKind::Secret);
     let send: Requirement = "send_email".parse().unwrap();
     assert!(
         policy()
@@ -252,6 +253,137 @@ fn l17_changing_a_role_changes_every_key_of_that_role() {
     let missing = DenyReason::MissingPermission("send_email".parse().unwrap());
     let answer = narrower.evaluate(&key, &send, &Target::Service);
     assert_eq!(answer, Decision::Denied(missing));
+}
+
+/// The policy of the other tests, with something for everybody.
+fn publishing(list: &[&str]) -> AccessPolicy {
+    AccessPolicy::builder()
+        .roles(policy().roles().cloned())
+        .role(Role::new("storefront", ["leads:read", "leads:create"]).unwrap())
+        .publishable(list)
+        .build()
+        .unwrap()
+}
+
+fn published<'a>(grant: &'a Grant, binding: &'a TenantBinding) -> Subject<'a> {
+    Subject::new(grant, &[], binding, KeyKind::Publishable)
+}
+
+fn may_published(list: &[&str], grant: &Grant, required: &str) -> Result<(), &'static str> {
+    let key = published(grant, &TenantBinding::None);
+    let requirement: Requirement = required.parse().unwrap();
+    coded(publishing(list).evaluate(&key, &requirement, &Target::Service))
+}
+
+const NOT_PUBLISHABLE: Result<(), &str> = Err("not_publishable");
+
+#[test]
+fn l26_a_publishable_key_may_do_what_is_published_and_nothing_else() {
+    let list = ["leads:read", "catalogue:*"];
+    let broker = role("broker");
+    assert_eq!(may_published(&list, &broker, "leads:read"), Ok(()));
+    for required in ["leads:write", "send_email", "leads:read AND leads:write"] {
+        assert_eq!(may_published(&list, &broker, required), NOT_PUBLISHABLE);
+        assert_eq!(may(&broker, &[], required), Ok(()));
+    }
+    let either = "leads:write OR leads:read";
+    assert_eq!(may_published(&list, &broker, either), Ok(()));
+    let written = scopes(&["leads:*", "manage_keys", "catalogue:read"]);
+    assert_eq!(
+        may_published(&list, &written, "manage_keys"),
+        NOT_PUBLISHABLE
+    );
+    assert_eq!(may_published(&list, &written, "catalogue:read"), Ok(()));
+    assert_eq!(may_published(&list, &written, "catalogue"), NOT_PUBLISHABLE);
+}
+
+#[test]
+fn l26_what_is_published_is_not_granted_by_that() {
+    let list = ["leads:read", "send_email"];
+    assert_eq!(may_published(&list, &scopes(&[]), "leads:read"), MISSING);
+    let reader = scopes(&["leads:read"]);
+    assert_eq!(may_published(&list, &reader, "send_email"), MISSING);
+}
+
+#[test]
+fn l26_the_list_counts_at_the_moment_of_the_check() {
+    let storefront = role("storefront");
+    let before = may_published(&["leads:*"], &storefront, "leads:create");
+    let after = may_published(&["leads:read"], &storefront, "leads:create");
+    assert_eq!((before, after), (Ok(()), NOT_PUBLISHABLE));
+}
+
+#[test]
+fn l27_without_a_list_nothing_is_published() {
+    for grant in [role("broker"), scopes(&["leads:read"])] {
+        assert_eq!(may_published(&[], &grant, "leads:read"), NOT_PUBLISHABLE);
+        assert_eq!(may(&grant, &[], "leads:read"), Ok(()));
+    }
+}
+
+#[test]
+fn l28_a_publishable_key_is_never_platform_wide() {
+    let (admin, t1) = (role("admin"), tenant("t1"));
+    let policy = publishing(&["billing:read"]);
+    let read: Requirement = "billing:read".parse().unwrap();
+    let reaches = |binding: TenantBinding| {
+        let key = published(&admin, &binding);
+        coded(policy.evaluate(&key, &read, &Target::Tenant(&t1)))
+    };
+    let platform = reaches(TenantBinding::Platform);
+    assert_eq!(platform, Err("publishable_platform"));
+    assert_eq!(reaches(TenantBinding::Tenant(t1.clone())), Ok(()));
+    let other = reaches(TenantBinding::Tenant(tenant("t2")));
+    assert_eq!(other, Err("tenant_mismatch"));
+}
+
+#[test]
+fn l29_what_is_written_on_a_publishable_key_lies_inside_the_list() {
+    let policy = publishing(&["leads:read", "leads:create"]);
+    let check = |grant: &Grant| policy.check_publishable(&published(grant, &TenantBinding::None));
+    let outside = |text: &str| Err(PublishableError::Scope(Scope::from_stored(text)));
+    assert_eq!(check(&role("storefront")), Ok(()));
+    assert_eq!(check(&scopes(&["leads:read"])), Ok(()));
+    assert_eq!(check(&scopes(&[])), Ok(()));
+    assert_eq!(check(&both("broker", &["leads:read"])), Ok(()));
+    assert_eq!(check(&role("broker")), outside("send_email"));
+    assert_eq!(
+        check(&scopes(&["leads:read", "leads:*"])),
+        outside("leads:*")
+    );
+    assert_eq!(check(&scopes(&["leads:read "])), outside("leads:read "));
+    assert_eq!(
+        check(&both("storefront", &["leads:read", "manage_keys"])),
+        outside("manage_keys")
+    );
+    let ghost = PublishableError::UnknownRole("ghost".parse().unwrap());
+    assert_eq!(check(&role("ghost")), Err(ghost));
+    let storefront = role("storefront");
+    let everywhere = published(&storefront, &TenantBinding::Platform);
+    assert_eq!(
+        policy.check_publishable(&everywhere),
+        Err(PublishableError::Platform)
+    );
+}
+
+#[test]
+fn l29_a_secret_key_is_not_held_to_the_list() {
+    let (grant, everywhere) = (role("admin"), TenantBinding::Platform);
+    let secret = Subject::new(&grant, &[], &everywhere, KeyKind::Secret);
+    assert_eq!(publishing(&[]).check_publishable(&secret), Ok(()));
+}
+
+#[test]
+fn l30_a_publishable_key_hands_out_nothing_and_may_be_handed_out() {
+    let policy = publishing(&["leads:*"]);
+    let (broker, reader) = (role("broker"), scopes(&["leads:read"]));
+    let secret = |grant| Subject::new(grant, &[], &TenantBinding::None, KeyKind::Secret);
+    let public = |grant| published(grant, &TenantBinding::None);
+    for child in [secret(&reader), public(&reader)] {
+        assert_eq!(policy.within(&secret(&broker), &child), Ok(()));
+        let handed = policy.within(&public(&broker), &child);
+        assert_eq!(handed, Err(CeilingError::PublishableActor));
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use keyward::access::{
     AccessPolicy, Grant, Permission, Requirement, Role, Scope, Subject, Target, TenantBinding,
     TenantId, TenantReach,
 };
+use keyward::key::KeyKind;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -35,12 +36,19 @@ struct Key {
     denied: Vec<&'static str>,
     /// `*` is platform-wide.
     tenant: Option<&'static str>,
+    kind: KeyKind,
 }
 
 #[derive(Clone, Debug)]
 struct RoleModel {
     grants: Vec<&'static str>,
     everywhere: bool,
+}
+
+#[derive(Clone, Debug)]
+struct PolicyModel {
+    roles: [RoleModel; 2],
+    publishable: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,12 +82,12 @@ fn model_set(scopes: &[&str]) -> BTreeSet<&'static str> {
     UNIVERSE.into_iter().filter(covered).collect()
 }
 
-fn model_role<'a>(roles: &'a [RoleModel; 2], name: &str) -> Option<&'a RoleModel> {
+fn model_role<'a>(model: &'a PolicyModel, name: &str) -> Option<&'a RoleModel> {
     let at = ROLES.iter().position(|role| *role == name)?;
-    roles.get(at)
+    model.roles.get(at)
 }
 
-fn model_holds(roles: &[RoleModel; 2], key: &Key) -> BTreeSet<&'static str> {
+fn model_holds(model: &PolicyModel, key: &Key) -> BTreeSet<&'static str> {
     if key
         .denied
         .iter()
@@ -88,8 +96,11 @@ fn model_holds(roles: &[RoleModel; 2], key: &Key) -> BTreeSet<&'static str> {
         return BTreeSet::new();
     }
     let mut held: BTreeSet<&str> = UNIVERSE.into_iter().collect();
+    if key.kind == KeyKind::Publishable {
+        held = model_set(&model.publishable);
+    }
     if let Some(name) = key.role {
-        let granted = model_role(roles, name).map(|role| model_set(&role.grants));
+        let granted = model_role(model, name).map(|role| model_set(&role.grants));
         held = &held & &granted.unwrap_or_default();
     }
     if let Some(scopes) = &key.scopes {
@@ -106,28 +117,29 @@ fn model_meets(held: &BTreeSet<&str>, need: &Need) -> bool {
     }
 }
 
-fn model_reaches(roles: &[RoleModel; 2], key: &Key, about: About) -> bool {
+fn model_reaches(model: &PolicyModel, key: &Key, about: About) -> bool {
     match (about, key.tenant) {
         (About::Service, _) => true,
         (About::Resource(None), _) | (_, None) => false,
+        (About::Resource(Some(_)), Some("*")) if key.kind == KeyKind::Publishable => false,
         (About::Resource(Some(_)), Some("*")) => {
-            let role = key.role.and_then(|name| model_role(roles, name));
+            let role = key.role.and_then(|name| model_role(model, name));
             role.is_some_and(|role| role.everywhere)
         }
         (About::Resource(Some(wanted)), Some(own)) => wanted == own,
     }
 }
 
-fn model_allows(roles: &[RoleModel; 2], key: &Key, need: &Need, about: About) -> bool {
+fn model_allows(model: &PolicyModel, key: &Key, need: &Need, about: About) -> bool {
     let known = key
         .role
-        .is_none_or(|name| model_role(roles, name).is_some());
-    known && model_reaches(roles, key, about) && model_meets(&model_holds(roles, key), need)
+        .is_none_or(|name| model_role(model, name).is_some());
+    known && model_reaches(model, key, about) && model_meets(&model_holds(model, key), need)
 }
 
 // ---- the real thing --------------------------------------------------------------------------------------------
 
-fn policy(roles: &[RoleModel; 2]) -> AccessPolicy {
+fn policy(model: &PolicyModel) -> AccessPolicy {
     let build = |(name, model): (&&str, &RoleModel)| {
         let reach = if model.everywhere {
             TenantReach::AllTenants
@@ -137,7 +149,8 @@ fn policy(roles: &[RoleModel; 2]) -> AccessPolicy {
         Role::new(name, &model.grants).unwrap().with_reach(reach)
     };
     AccessPolicy::builder()
-        .roles(ROLES.iter().zip(roles).map(build))
+        .roles(ROLES.iter().zip(&model.roles).map(build))
+        .publishable(&model.publishable)
         .build()
         .unwrap()
 }
@@ -173,7 +186,7 @@ fn requirement(need: &Need) -> Requirement {
 
 fn allows(policy: &AccessPolicy, key: &Key, requirement: &Requirement, about: About) -> bool {
     let (grant, denied, binding) = (grant(key), stored(&key.denied), binding(key));
-    let subject = Subject::new(&grant, &denied, &binding);
+    let subject = Subject::new(&grant, &denied, &binding, key.kind);
     let tenant: TenantId;
     let target = match about {
         About::Service => Target::Service,
@@ -190,7 +203,10 @@ fn within(policy: &AccessPolicy, actor: &Key, child: &Key) -> bool {
     let (ag, ad, ab) = (grant(actor), stored(&actor.denied), binding(actor));
     let (cg, cd, cb) = (grant(child), stored(&child.denied), binding(child));
     policy
-        .within(&Subject::new(&ag, &ad, &ab), &Subject::new(&cg, &cd, &cb))
+        .within(
+            &Subject::new(&ag, &ad, &ab, actor.kind),
+            &Subject::new(&cg, &cd, &cb, child.kind),
+        )
         .is_ok()
 }
 
@@ -209,10 +225,12 @@ fn scope_list() -> impl Strategy<Value = Vec<&'static str>> {
     vec(text, 0..5)
 }
 
-fn roles() -> impl Strategy<Value = [RoleModel; 2]> {
+fn policies() -> impl Strategy<Value = PolicyModel> {
     let role = (subsequence(&SCOPES[..WELL_FORMED], 0..=6), any::<bool>());
     let role = role.prop_map(|(grants, everywhere)| RoleModel { grants, everywhere });
-    [role.clone(), role]
+    let publishable = subsequence(&SCOPES[..WELL_FORMED], 0..=6);
+    ([role.clone(), role], publishable)
+        .prop_map(|(roles, publishable)| PolicyModel { roles, publishable })
 }
 
 fn key() -> impl Strategy<Value = Key> {
@@ -227,11 +245,13 @@ fn key() -> impl Strategy<Value = Key> {
         Just(Some("*")),
         select(&TENANTS[..]).prop_map(Some)
     ];
-    (carried, denied, tenant).prop_map(|((role, scopes), denied, tenant)| Key {
+    let kind = prop_oneof![3 => Just(KeyKind::Secret), 1 => Just(KeyKind::Publishable)];
+    (carried, denied, tenant, kind).prop_map(|((role, scopes), denied, tenant, kind)| Key {
         role,
         scopes,
         denied,
         tenant,
+        kind,
     })
 }
 
@@ -250,6 +270,7 @@ fn heir(of: Key) -> impl Strategy<Value = Key> {
             scopes: carried.scopes,
             denied: [kept, fresh.denied].concat(),
             tenant: if tenant { of.tenant } else { fresh.tenant },
+            kind: fresh.kind,
         }
     })
 }
@@ -319,40 +340,40 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn decides_as_the_naive_model(roles in roles(), key in key(), need in need(), about in about()) {
-        let real = allows(&policy(&roles), &key, &requirement(&need), about);
-        prop_assert_eq!(real, model_allows(&roles, &key, &need, about));
+    fn decides_as_the_naive_model(model in policies(), key in key(), need in need(), about in about()) {
+        let real = allows(&policy(&model), &key, &requirement(&need), about);
+        prop_assert_eq!(real, model_allows(&model, &key, &need, about));
     }
 
     #[test]
-    fn decides_every_single_question_as_the_naive_model(roles in roles(), key in key()) {
-        let policy = policy(&roles);
+    fn decides_every_single_question_as_the_naive_model(model in policies(), key in key()) {
+        let policy = policy(&model);
         for (name, about) in questions() {
             let real = allows(&policy, &key, &one(name), about);
-            prop_assert_eq!(real, model_allows(&roles, &key, &Need::One(name), about), "{} {:?}", name, about);
+            prop_assert_eq!(real, model_allows(&model, &key, &Need::One(name), about), "{} {:?}", name, about);
         }
     }
 
     #[test]
-    fn l1_a_key_with_nothing_may_do_nothing(roles in roles(), need in need(), about in about()) {
-        let key = Key { role: None, scopes: Some(Vec::new()), denied: Vec::new(), tenant: Some("*") };
-        prop_assert!(!allows(&policy(&roles), &key, &requirement(&need), about));
+    fn l1_a_key_with_nothing_may_do_nothing(model in policies(), need in need(), about in about()) {
+        let key = Key { role: None, scopes: Some(Vec::new()), denied: Vec::new(), tenant: Some("*"), kind: KeyKind::Secret };
+        prop_assert!(!allows(&policy(&model), &key, &requirement(&need), about));
     }
 
     #[test]
     fn l4_what_is_denied_is_never_allowed(
-        roles in roles(), mut key in key(), name in select(&UNIVERSE[..]), need in need(), about in about(),
+        model in policies(), mut key in key(), name in select(&UNIVERSE[..]), need in need(), about in about(),
     ) {
         key.denied.push(name);
         let requirement = Requirement::all([one(name), requirement(&need)]);
-        prop_assert!(!allows(&policy(&roles), &key, &requirement, about));
+        prop_assert!(!allows(&policy(&model), &key, &requirement, about));
     }
 
     #[test]
     fn l13_groups_are_boolean_combinations(
-        roles in roles(), key in key(), needs in vec(need(), 1..5), about in about(),
+        model in policies(), key in key(), needs in vec(need(), 1..5), about in about(),
     ) {
-        let policy = policy(&roles);
+        let policy = policy(&model);
         let may = |need: &Need| allows(&policy, &key, &requirement(need), about);
         let (any, all) = (Need::Any(needs.clone()), Need::All(needs.clone()));
         prop_assert_eq!(may(&any), needs.iter().any(may));
@@ -376,54 +397,56 @@ proptest! {
     }
 
     #[test]
-    fn l15_order_and_duplicates_do_not_matter(roles in roles(), key in key(), need in need(), about in about()) {
+    fn l15_order_and_duplicates_do_not_matter(model in policies(), key in key(), need in need(), about in about()) {
         let mut mixed = key.clone();
         for list in [mixed.scopes.as_mut(), Some(&mut mixed.denied)].into_iter().flatten() {
             list.reverse();
             list.extend_from_within(..);
         }
-        let mut turned = roles.clone();
-        for role in &mut turned {
+        let mut turned = model.clone();
+        turned.publishable.reverse();
+        turned.publishable.extend_from_within(..);
+        for role in &mut turned.roles {
             role.grants.reverse();
             role.grants.extend_from_within(..);
         }
         let requirement = requirement(&need);
-        let before = allows(&policy(&roles), &key, &requirement, about);
+        let before = allows(&policy(&model), &key, &requirement, about);
         prop_assert_eq!(allows(&policy(&turned), &mixed, &requirement, about), before);
     }
 
     #[test]
-    fn l16_taking_a_scope_away_never_widens(roles in roles(), key in key(), at in any::<prop::sample::Index>()) {
+    fn l16_taking_a_scope_away_never_widens(model in policies(), key in key(), at in any::<prop::sample::Index>()) {
         let mut narrow = key.clone();
         if let Some(scopes) = narrow.scopes.as_mut().filter(|scopes| !scopes.is_empty()) {
             scopes.remove(at.index(scopes.len()));
         }
-        assert_not_wider(&policy(&roles), &narrow, &key)?;
+        assert_not_wider(&policy(&model), &narrow, &key)?;
     }
 
     #[test]
-    fn l16_denying_one_more_scope_never_widens(roles in roles(), key in key(), more in select(&SCOPES[..])) {
+    fn l16_denying_one_more_scope_never_widens(model in policies(), key in key(), more in select(&SCOPES[..])) {
         let mut narrow = key.clone();
         narrow.denied.push(more);
-        assert_not_wider(&policy(&roles), &narrow, &key)?;
+        assert_not_wider(&policy(&model), &narrow, &key)?;
     }
 
     #[test]
-    fn l16_adding_scopes_to_a_role_never_widens(roles in roles(), mut key in key(), scopes in scope_list()) {
+    fn l16_adding_scopes_to_a_role_never_widens(model in policies(), mut key in key(), scopes in scope_list()) {
         key.role = Some("one");
         key.scopes = None;
         let narrow = Key { scopes: Some(scopes), ..key.clone() };
-        assert_not_wider(&policy(&roles), &narrow, &key)?;
+        assert_not_wider(&policy(&model), &narrow, &key)?;
     }
 
     #[test]
-    fn l16_taking_a_grant_from_a_role_never_widens(roles in roles(), key in key(), at in any::<prop::sample::Index>()) {
-        let mut fewer = roles.clone();
-        if !fewer[0].grants.is_empty() {
-            let at = at.index(fewer[0].grants.len());
-            fewer[0].grants.remove(at);
+    fn l16_taking_a_grant_from_a_role_never_widens(model in policies(), key in key(), at in any::<prop::sample::Index>()) {
+        let mut fewer = model.clone();
+        let grants = &mut fewer.roles[0].grants;
+        if !grants.is_empty() {
+            grants.remove(at.index(grants.len()));
         }
-        let (before, after) = (policy(&roles), policy(&fewer));
+        let (before, after) = (policy(&model), policy(&fewer));
         for (name, about) in questions() {
             let now_may = allows(&after, &key, &one(name), about);
             prop_assert!(!now_may || allows(&before, &key, &one(name), about), "{name} {about:?}");
@@ -431,18 +454,82 @@ proptest! {
     }
 
     #[test]
-    fn l23_a_key_handed_out_may_do_nothing_that_its_maker_may_not(
-        roles in roles(), (actor, child) in pair(),
+    fn l16_a_shorter_list_of_what_is_publishable_never_widens(
+        model in policies(), key in key(), at in any::<prop::sample::Index>(),
     ) {
-        let policy = policy(&roles);
+        let mut fewer = model.clone();
+        if !fewer.publishable.is_empty() {
+            fewer.publishable.remove(at.index(model.publishable.len()));
+        }
+        let (before, after) = (policy(&model), policy(&fewer));
+        for (name, about) in questions() {
+            let now_may = allows(&after, &key, &one(name), about);
+            prop_assert!(!now_may || allows(&before, &key, &one(name), about), "{name} {about:?}");
+        }
+    }
+
+    #[test]
+    fn l26_a_publishable_key_may_do_nothing_that_is_not_published(
+        model in policies(), key in key(), need in need(), about in about(),
+    ) {
+        let (policy, published) = (policy(&model), model_set(&model.publishable));
+        let key = Key { kind: KeyKind::Publishable, ..key };
+        for (name, about) in questions() {
+            prop_assert!(published.contains(name) || !allows(&policy, &key, &one(name), about), "{name} {about:?}");
+        }
+        let may = allows(&policy, &key, &requirement(&need), about);
+        prop_assert!(!may || model_meets(&published, &need));
+    }
+
+    #[test]
+    fn l26_a_publishable_key_may_do_nothing_that_the_same_secret_key_may_not(model in policies(), key in key()) {
+        let narrow = Key { kind: KeyKind::Publishable, ..key.clone() };
+        assert_not_wider(&policy(&model), &narrow, &Key { kind: KeyKind::Secret, ..key })?;
+    }
+
+    #[test]
+    fn l27_a_secret_key_is_not_held_to_what_is_publishable(
+        model in policies(), key in key(), list in subsequence(&SCOPES[..WELL_FORMED], 0..=6),
+    ) {
+        let key = Key { kind: KeyKind::Secret, ..key };
+        let other = PolicyModel { publishable: list, ..model.clone() };
+        for (name, about) in questions() {
+            let before = allows(&policy(&model), &key, &one(name), about);
+            prop_assert_eq!(allows(&policy(&other), &key, &one(name), about), before, "{} {:?}", name, about);
+        }
+    }
+
+    #[test]
+    fn l29_what_passes_as_publishable_loses_nothing_to_the_list(model in policies(), key in key()) {
+        let policy = policy(&model);
+        let key = Key { kind: KeyKind::Publishable, ..key };
+        let (grant, denied, binding) = (grant(&key), stored(&key.denied), binding(&key));
+        let subject = Subject::new(&grant, &denied, &binding, key.kind);
+        if policy.check_publishable(&subject).is_ok() {
+            let secret = Key { kind: KeyKind::Secret, ..key.clone() };
+            assert_not_wider(&policy, &secret, &key)?;
+        }
+    }
+
+    #[test]
+    fn l30_a_publishable_key_hands_out_nothing(model in policies(), (actor, child) in pair()) {
+        let actor = Key { kind: KeyKind::Publishable, ..actor };
+        prop_assert!(!within(&policy(&model), &actor, &child));
+    }
+
+    #[test]
+    fn l23_a_key_handed_out_may_do_nothing_that_its_maker_may_not(
+        model in policies(), (actor, child) in pair(),
+    ) {
+        let policy = policy(&model);
         if within(&policy, &actor, &child) {
             assert_not_wider(&policy, &child, &actor)?;
         }
     }
 
     #[test]
-    fn l23_a_chain_of_keys_never_widens(roles in roles(), (a, b, c) in chain()) {
-        let policy = policy(&roles);
+    fn l23_a_chain_of_keys_never_widens(model in policies(), (a, b, c) in chain()) {
+        let policy = policy(&model);
         if within(&policy, &a, &b) && within(&policy, &b, &c) {
             assert_not_wider(&policy, &c, &a)?;
         }
@@ -450,7 +537,7 @@ proptest! {
 
     #[test]
     fn l20_a_key_handed_out_by_one_with_scopes_stays_inside_it_when_roles_change(
-        before in roles(), after in roles(), (actor, child) in pair(),
+        before in policies(), after in policies(), (actor, child) in pair(),
     ) {
         let (before, after) = (policy(&before), policy(&after));
         let scopes = grant(&actor).scopes().map(<[Scope]>::to_vec);

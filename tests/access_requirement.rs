@@ -10,6 +10,7 @@ use keyward::access::{
     AccessPolicy, Decision, DenyReason, Grant, NameError, Permission, Requirement,
     RequirementParseError as Error, Scope, Subject, Target, TenantBinding,
 };
+use keyward::key::KeyKind;
 
 fn parse(text: &str) -> Requirement {
     text.parse().expect(text)
@@ -31,7 +32,7 @@ fn ask(scopes: &[&str], requirement: &Requirement) -> Decision {
             .map(|&text| Scope::from_stored(text))
             .collect(),
     );
-    let subject = Subject::new(&grant, &[], &TenantBinding::None);
+    let subject = Subject::new(&grant, &[], &TenantBinding::None, KeyKind::Secret);
     AccessPolicy::default().evaluate(&subject, requirement, &Target::Service)
 }
 

@@ -10,6 +10,7 @@ use keyward::access::{
     AccessPolicy, Decision, Grant, Requirement, Role, Scope, Subject, Target, TenantBinding,
     TenantId, TenantReach,
 };
+use keyward::key::KeyKind;
 
 struct Row<'a> {
     id: &'a str,
@@ -107,7 +108,7 @@ fn allows(policy: &AccessPolicy, row: &Row<'_>) -> bool {
         "-" => None,
         tenant => Some(tenant.parse().unwrap()),
     };
-    let subject = Subject::new(&grant, &denied, &binding);
+    let subject = Subject::new(&grant, &denied, &binding, KeyKind::Secret);
     let target = Target::tenant_of(tenant.as_ref());
     policy.evaluate(&subject, &requirement, &target) == Decision::Allowed
 }

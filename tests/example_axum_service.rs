@@ -95,6 +95,35 @@ fn decides_by_scope_role_and_tenant() {
 }
 
 #[test]
+fn a_publishable_key_reads_listings_and_nothing_else() {
+    let folder = folder();
+    let example = start(folder.path());
+    let shop = json!({
+        "name": "shop window", "owner": "acme", "tenant": "t1", "role": "storefront", "kind": "publishable"
+    });
+    let (id, key) = example.issue(&shop);
+    assert!(key.starts_with("pm_pub_live_"));
+    assert_eq!(example.get("/v1/listings/t1", &key).status, 200);
+    assert_eq!(example.get("/v1/listings/t2", &key).status, 403);
+    assert_eq!(example.get("/v1/analytics", &key).status, 403);
+    assert_eq!(example.get("/admin/keys", &key).status, 403);
+    let shown = example
+        .get(&format!("/admin/keys/{id}"), example.admin())
+        .json();
+    assert_eq!(shown["kind"], "publishable");
+    assert!(shown["hint"].as_str().unwrap().starts_with("pm_pub_live_…"));
+
+    let mut wider = shop;
+    wider["role"] = json!("agent");
+    let refused = example.post("/admin/keys", example.admin(), &wider);
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (422, Some("not_publishable"))
+    );
+    assert_eq!(refused.json()["detail"], "`send_email` is not publishable");
+}
+
+#[test]
 fn refuses_the_sixty_first_request_and_says_when_to_come_back() {
     let folder = folder();
     let example = start(folder.path());

@@ -453,3 +453,22 @@ async fn the_reply_waits_two_seconds_for_a_proof_and_then_says_nothing() {
     let in_time = tokio::time::timeout(Duration::from_secs(30), marked);
     in_time.await.unwrap();
 }
+
+#[tokio::test]
+async fn refuses_a_publishable_key_in_the_url_and_calls_nothing_exposed() {
+    let (world, key) = World::publishing().await;
+    let app = app(&world);
+    let reply = get(&format!("/?api_key={}", key.text)).send(&app).await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(get_with("/", &key).send(&app).await.status, 200);
+    // A secret key is looked at behind it: what would have been marked is marked by now.
+    let secret = world.key().await;
+    get(&format!("/?api_key={}", secret.text)).send(&app).await;
+    assert!(world.record(&secret.id).await.is_exposed());
+    assert!(!world.record(&key.id).await.is_exposed());
+    let exposed = world.events_of(AuditKind::KeyExposed).await;
+    let of_it = |event: &&keyward::audit::AuditEvent| event.key_id() == Some(key.id.as_str());
+    assert_eq!(exposed.iter().filter(of_it).count(), 0);
+    let completed = world.events_of(AuditKind::RequestCompleted).await;
+    assert_eq!(completed[0].reason(), Some("key_in_url"));
+}

@@ -329,6 +329,28 @@ async fn says_in_clear_nothing_of_a_key_that_is_not_proved() {
 }
 
 #[tokio::test]
+async fn refuses_a_publishable_key_and_calls_it_exposed_no_more_than_it_is() {
+    let (world, key) = World::publishing().await;
+    let app = app(layer(&world));
+    let reply = get_with("/", &key).from("192.0.2.7").send(&app).await;
+    reply.assert_problem(403, "https_required");
+    assert!(world.events_of(AuditKind::KeyExposed).await.is_empty());
+}
+
+#[tokio::test]
+async fn calls_a_secret_key_exposed_whatever_publishable_ones_stand_beside_it() {
+    let (world, public) = World::publishing().await;
+    let secret = world.key().await;
+    let app = app(layer(&world));
+    let call = (0..4).fold(get("/"), |call, _| call.header("x-api-key", &public.text));
+    let call = call.header("x-api-key", &secret.text).from("192.0.2.7");
+    call.send(&app).await.assert_problem(403, "https_required");
+    let exposed = world.events_of(AuditKind::KeyExposed).await;
+    let ids: Vec<_> = exposed.iter().map(|event| event.key_id()).collect();
+    assert!(!ids.is_empty() && ids.iter().all(|id| *id == Some(secret.id.as_str())));
+}
+
+#[tokio::test]
 async fn serves_the_same_machine_in_clear_only_when_told() {
     let world = World::new();
     let app = app(layer(&world).dangerous().allow_plain_http_from_loopback());

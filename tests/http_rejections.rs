@@ -54,6 +54,17 @@ fn forge(world: &World, id: Option<&Held>) -> String {
     key.unwrap().plaintext().expose().to_owned()
 }
 
+/// A well-formed publishable key of the id of a secret one.
+fn other_kind(world: &World, of: &Held) -> String {
+    let random = keyward::random::OsRandom::new();
+    let kind = keyward::key::KeyKind::Publishable;
+    let key = world
+        .service
+        .format()
+        .generate_kind_for(kind, of.id, &random);
+    key.unwrap().plaintext().expose().to_owned()
+}
+
 /// Every way for a key to be missing or bad, with the code that the audit trail gets.
 async fn bad_keys(world: &World) -> Vec<(&'static str, Call)> {
     let admin = &world.admin;
@@ -104,6 +115,7 @@ async fn bad_keys(world: &World) -> Vec<(&'static str, Call)> {
         ),
         ("unknown_key", with(&forge(world, None))),
         ("wrong_secret", with(&forge(world, Some(&live)))),
+        ("wrong_kind", with(&other_kind(world, &live))),
         ("revoked", with(&revoked.text)),
         ("disabled", with(&disabled.text)),
         ("expired", with(&expired.text)),
@@ -122,7 +134,7 @@ async fn bad_keys(world: &World) -> Vec<(&'static str, Call)> {
 
 #[tokio::test]
 async fn answers_every_missing_or_bad_key_with_the_same_bytes() {
-    let world = World::new();
+    let (world, _) = World::publishing().await;
     let app = app(&world);
     let calls = bad_keys(&world).await;
     let expected = get("/send").send(&app).await;

@@ -10,7 +10,7 @@
 
 use std::hint::black_box;
 
-use keyward::key::{KeyFormat, KeyStyle, TagKey, TagPolicy, TagRing};
+use keyward::key::{KeyFormat, KeyKind, KeyStyle, TagKey, TagPolicy, TagRing};
 use keyward::testing::SeededRandom;
 
 fn allocations(work: impl FnOnce()) -> u64 {
@@ -45,6 +45,25 @@ fn reading_a_key_allocates_nothing() {
         });
         assert_eq!(count, 0);
     }
+}
+
+#[test]
+fn reading_and_refusing_publishable_keys_allocates_nothing() {
+    let format = KeyFormat::builder().publishable().build().unwrap();
+    let random = SeededRandom::new(1);
+    let mut key = None;
+    let made = allocations(|| key = format.generate_kind(KeyKind::Publishable, &random).ok());
+    let key = key.unwrap();
+    let text = key.plaintext().expose();
+    let foreign = text.replace("live", "test");
+    let silent = KeyFormat::default();
+    let count = allocations(|| {
+        let parsed = format.parse(black_box(text.as_bytes())).unwrap();
+        black_box((parsed.id(), parsed.kind()));
+        assert!(format.parse(black_box(foreign.as_bytes())).is_err());
+        assert!(silent.parse(black_box(text.as_bytes())).is_err());
+    });
+    assert_eq!((made, count), (1, 0));
 }
 
 #[test]

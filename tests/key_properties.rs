@@ -9,7 +9,8 @@
 )]
 
 use keyward::key::{
-    Environment, GeneratedKey, KeyFormat, KeyStyle, ParsedKey, Prefix, TagKey, TagPolicy, TagRing,
+    Environment, GeneratedKey, KeyFormat, KeyKind, KeyStyle, ParsedKey, Prefix, TagKey, TagPolicy,
+    TagRing,
 };
 use keyward::testing::SeededRandom;
 use proptest::prelude::*;
@@ -27,11 +28,23 @@ fn tags() -> impl Strategy<Value = TagPolicy> {
 fn formats() -> impl Strategy<Value = KeyFormat> {
     let style = prop_oneof![Just(KeyStyle::Standard), Just(KeyStyle::Compact)];
     let prefix = "[0-9A-Za-z]{1,8}(_[0-9A-Za-z]{1,7}){0,3}";
-    let parts = (prefix, "[a-z0-9]{1,16}", style.clone(), style, tags());
+    let parts = (
+        prefix,
+        "[a-z0-9]{1,16}",
+        style.clone(),
+        style,
+        tags(),
+        any::<bool>(),
+    );
     parts.prop_filter_map(
         "compact keys carry no tag",
-        |(prefix, name, new, also, tags)| {
-            KeyFormat::builder()
+        |(prefix, name, new, also, tags, publishable)| {
+            let builder = if publishable {
+                KeyFormat::builder().publishable()
+            } else {
+                KeyFormat::builder()
+            };
+            builder
                 .prefix(Prefix::new(&prefix).unwrap())
                 .environment(Environment::custom(&name).unwrap())
                 .style(new)
@@ -43,25 +56,35 @@ fn formats() -> impl Strategy<Value = KeyFormat> {
     )
 }
 
-fn key(format: &KeyFormat, seed: u64) -> GeneratedKey {
-    format.generate(&SeededRandom::new(seed)).unwrap()
+fn key(kind: KeyKind, format: &KeyFormat, seed: u64) -> GeneratedKey {
+    format
+        .generate_kind(kind, &SeededRandom::new(seed))
+        .unwrap()
+}
+
+/// Of a kind that the format makes.
+fn kinds(format: &KeyFormat) -> impl Iterator<Item = KeyKind> {
+    let kinds = [KeyKind::Secret, KeyKind::Publishable];
+    kinds.into_iter().filter(|kind| format.accepts_kind(*kind))
 }
 
 fn is_same(parsed: &ParsedKey<'_>, key: &GeneratedKey) -> bool {
     parsed.id() == key.id() && parsed.secret().expose() == key.secret().expose()
 }
 
-/// Three formats that cover the three shapes, and a key of each.
-fn samples() -> [(KeyFormat, GeneratedKey); 3] {
+/// Three formats that cover the three shapes, and a key of each; and a key of the other kind.
+fn samples() -> [(KeyFormat, GeneratedKey); 4] {
     let ring = TagRing::new(TagKey::new(&[9; 32]).unwrap());
     [
         KeyFormat::builder(),
         KeyFormat::builder().tags(TagPolicy::Required(ring)),
         KeyFormat::builder().style(KeyStyle::Compact),
+        KeyFormat::builder().publishable(),
     ]
     .map(|builder| {
         let format = builder.build().unwrap();
-        let key = key(&format, 42);
+        let kind = kinds(&format).last().unwrap();
+        let key = key(kind, &format, 42);
         (format, key)
     })
 }
@@ -162,16 +185,19 @@ fn no_change_of_case_passes() {
 proptest! {
     #[test]
     fn what_is_made_is_read_back(format in formats(), seed: u64) {
-        let key = key(&format, seed);
-        let text = key.plaintext().expose();
-        let parsed = format.parse(text.as_bytes()).expect("its own key");
+        for kind in kinds(&format) {
+            let key = key(kind, &format, seed);
+            let text = key.plaintext().expose();
+            let parsed = format.parse(text.as_bytes()).expect("its own key");
 
-        prop_assert!(is_same(&parsed, &key));
-        prop_assert_eq!(parsed.whole(), text.as_bytes());
-        prop_assert_eq!(parsed.style(), format.style());
-        prop_assert_eq!(parsed.hint_tail(), key.hint_tail());
-        prop_assert_eq!(format.hint(parsed.hint_tail()), key.hint());
-        prop_assert!(text.len() <= KeyFormat::MAX_LEN);
+            prop_assert!(is_same(&parsed, &key));
+            prop_assert_eq!(parsed.kind(), kind);
+            prop_assert_eq!(parsed.whole(), text.as_bytes());
+            prop_assert_eq!(parsed.style(), format.style());
+            prop_assert_eq!(parsed.hint_tail(), key.hint_tail());
+            prop_assert_eq!(format.hint_of(kind, parsed.hint_tail()), key.hint());
+            prop_assert!(text.len() <= KeyFormat::MAX_LEN);
+        }
     }
 
     #[test]
@@ -181,8 +207,43 @@ proptest! {
         seed: u64,
     ) {
         prop_assume!(one.prefix() != other.prefix() || one.environment() != other.environment());
-        let key = key(&one, seed);
-        prop_assert!(other.parse(key.plaintext().expose().as_bytes()).is_err());
+        // Two applications must not be called `x` and `x_pub`: see `docs/key-format.md`.
+        prop_assume!(other.prefix().as_str() != format!("{}_pub", one.prefix()));
+        for kind in kinds(&one) {
+            let key = key(kind, &one, seed);
+            prop_assert!(other.parse(key.plaintext().expose().as_bytes()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_key_is_of_one_kind_to_every_format_of_its_name(format in formats(), seed: u64) {
+        let again = || KeyFormat::builder().prefix(*format.prefix()).environment(format.environment());
+        let styles = |builder: keyward::key::KeyFormatBuilder| {
+            builder.style(format.style()).also_accept(KeyStyle::Standard).tags(TagPolicy::Ignored)
+        };
+        let (silent, told) = (styles(again()).build(), styles(again()).publishable().build());
+        for kind in kinds(&format) {
+            let key = key(kind, &format, seed);
+            for other in [&silent, &told].into_iter().flatten() {
+                if let Ok(parsed) = other.parse(key.plaintext().expose().as_bytes()) {
+                    prop_assert_eq!(parsed.kind(), kind);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_beginning_makes_no_key_of_the_other_kind(seed: u64) {
+        let format = KeyFormat::builder().publishable().build().unwrap();
+        let leads = ["pm_live_", "pm_pub_live_"];
+        for (kind, [own, other]) in [
+            (KeyKind::Secret, leads),
+            (KeyKind::Publishable, [leads[1], leads[0]]),
+        ] {
+            let key = key(kind, &format, seed);
+            let rewritten = key.plaintext().expose().replacen(own, other, 1);
+            prop_assert!(format.parse(rewritten.as_bytes()).is_err());
+        }
     }
 
     #[test]

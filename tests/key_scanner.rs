@@ -6,7 +6,7 @@
     reason = "a test may say what it expects"
 )]
 
-use keyward::key::{KeyFormat, KeyStyle, Prefix, TagKey, TagPolicy, TagRing};
+use keyward::key::{KeyFormat, KeyKind, KeyStyle, Prefix, TagKey, TagPolicy, TagRing};
 use keyward::random::OsRandom;
 use regex::Regex;
 
@@ -55,6 +55,29 @@ fn finds_tagged_keys_even_where_no_tags_are_made() {
     let key = tagged.generate(&OsRandom::new()).unwrap();
     let rule = Regex::new(&plain.scanner_pattern()).unwrap();
     assert!(rule.is_match(key.plaintext().expose()));
+}
+
+#[test]
+fn passes_over_publishable_keys_wherever_they_stand() {
+    let ring = TagRing::new(TagKey::new(&[3; 32]).unwrap());
+    let formats = [
+        KeyFormat::builder(),
+        KeyFormat::builder().tags(TagPolicy::Required(ring)),
+        KeyFormat::builder().style(KeyStyle::Compact),
+        KeyFormat::builder().prefix(Prefix::new("pub_acme").unwrap()),
+    ];
+    for builder in formats {
+        let format = builder.publishable().build().unwrap();
+        let rule = Regex::new(&format.scanner_pattern()).unwrap();
+        for (before, after) in CONTEXTS {
+            let [public, secret] = [KeyKind::Publishable, KeyKind::Secret].map(|kind| {
+                let key = format.generate_kind(kind, &OsRandom::new()).unwrap();
+                format!("{before}{}{after}", key.plaintext().expose())
+            });
+            assert!(!rule.is_match(&public), "{public}");
+            assert!(rule.is_match(&secret));
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@
 )]
 
 use keyward::key::{
-    Environment, KeyFormat, KeyParseError, KeyStyle, Prefix, TagKey, TagPolicy, TagRing, TagStatus,
+    Environment, GenerateError, KeyFormat, KeyFormatBuilder, KeyFormatError, KeyKind,
+    KeyParseError, KeyStyle, Prefix, TagKey, TagPolicy, TagRing, TagStatus,
 };
 
 const ID: &str = "0123456789AB";
@@ -19,7 +20,18 @@ const LIVE: &str = "pm_live_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const TEST: &str = "pm_test_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs4NtWTN";
 const STAGING: &str =
     "acme_api_staging1_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs0tAdmc";
+const PUBLIC: &str = "pm_pub_live_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs3P5tdl";
+const PUBLIC_TEST: &str =
+    "pm_pub_test_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs0x23st";
+const PUBLIC_STAGING: &str =
+    "acme_api_pub_staging1_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs3RRXlk";
+const PUBLIC_COMPACT: &str = "pm_pub_live_0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
 const COMPACT: &str = "pm_live_0123456789ABCDEFGHIJKLMNOPQRSTUV";
+
+/// Signed with 32 bytes of 7.
+const PUBLIC_TAGGED: &str =
+    "pm_pub_live_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrsCmTpzp1no7lA";
 
 /// Signed with 32 bytes of 7, of 6, and of 2. The last one's MAC begins with a byte that draws no symbol.
 const TAGGED_7: &str =
@@ -29,12 +41,18 @@ const TAGGED_6: &str =
 const TAGGED_2: &str =
     "pm_live_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrsTiwYUM3FBWeR";
 
-fn format(prefix: &str, environment: &str) -> KeyFormat {
+fn named(prefix: &str, environment: &str) -> KeyFormatBuilder {
     KeyFormat::builder()
         .prefix(Prefix::new(prefix).unwrap())
         .environment(Environment::custom(environment).unwrap())
-        .build()
-        .unwrap()
+}
+
+fn format(prefix: &str, environment: &str) -> KeyFormat {
+    named(prefix, environment).build().unwrap()
+}
+
+fn publishing(prefix: &str, environment: &str) -> KeyFormat {
+    named(prefix, environment).publishable().build().unwrap()
 }
 
 fn tagged(policy: TagPolicy) -> KeyFormat {
@@ -259,8 +277,8 @@ fn names_the_first_thing_that_is_wrong() {
         (b"", KeyParseError::Length),
         (&[b'a'; 35], KeyParseError::Length),
         (&[b'a'; 36], KeyParseError::Prefix),
-        (&[b'a'; 117], KeyParseError::Prefix),
-        (&[b'a'; 118], KeyParseError::Length),
+        (&[b'a'; 121], KeyParseError::Prefix),
+        (&[b'a'; 122], KeyParseError::Length),
         (&[b'a'; 1 << 20], KeyParseError::Length),
         (&[b'a'; 69], KeyParseError::Prefix),
         (
@@ -378,6 +396,7 @@ fn reads_the_longest_and_the_shortest_key() {
         .prefix(Prefix::new(&"a".repeat(32)).unwrap())
         .environment(Environment::custom("b234567890123456").unwrap())
         .tags(TagPolicy::Required(ring(1)))
+        .publishable()
         .build()
         .unwrap();
     let shortest = KeyFormat::builder()
@@ -386,11 +405,157 @@ fn reads_the_longest_and_the_shortest_key() {
         .style(KeyStyle::Compact)
         .build()
         .unwrap();
-    for (format, len) in [(longest, KeyFormat::MAX_LEN), (shortest, 36)] {
-        let key = format.generate(&keyward::random::OsRandom::new()).unwrap();
+    for (format, kind, len) in [
+        (longest, KeyKind::Publishable, KeyFormat::MAX_LEN),
+        (shortest, KeyKind::Secret, 36),
+    ] {
+        let random = keyward::random::OsRandom::new();
+        let key = format.generate_kind(kind, &random).unwrap();
         let text = key.plaintext().expose();
         assert_eq!(text.len(), len);
         assert!(format.parse(text.as_bytes()).is_ok());
     }
-    assert_eq!(KeyFormat::MAX_LEN, 117);
+    assert_eq!(KeyFormat::MAX_LEN, 121);
+}
+
+#[test]
+fn reads_publishable_keys_beside_secret_ones() {
+    let live = publishing("pm", "live");
+    let cases = [
+        (&live, PUBLIC, KeyKind::Publishable),
+        (&live, LIVE, KeyKind::Secret),
+        (&publishing("pm", "test"), PUBLIC_TEST, KeyKind::Publishable),
+        (
+            &publishing("acme_api", "staging1"),
+            PUBLIC_STAGING,
+            KeyKind::Publishable,
+        ),
+        (
+            &publishing("acme_api", "staging1"),
+            STAGING,
+            KeyKind::Secret,
+        ),
+    ];
+    for (format, key, kind) in cases {
+        let parsed = format.parse(key.as_bytes()).unwrap();
+        assert_eq!(parsed.kind(), kind);
+        assert_eq!(parsed.id().as_str(), ID);
+        assert_eq!(parsed.secret().expose(), SECRET.as_bytes());
+        assert_eq!(parsed.whole(), key.as_bytes());
+    }
+}
+
+#[test]
+fn reads_publishable_keys_of_every_shape() {
+    let builder = || KeyFormat::builder().publishable();
+    let tags = builder()
+        .tags(TagPolicy::Required(ring(7)))
+        .build()
+        .unwrap();
+    let parsed = tags.parse(PUBLIC_TAGGED.as_bytes()).unwrap();
+    assert_eq!(
+        (parsed.kind(), parsed.tag()),
+        (KeyKind::Publishable, TagStatus::Current)
+    );
+    let compact = builder().style(KeyStyle::Compact).build().unwrap();
+    let parsed = compact.parse(PUBLIC_COMPACT.as_bytes()).unwrap();
+    assert_eq!(
+        (parsed.kind(), parsed.id().as_str()),
+        (KeyKind::Publishable, "01234567")
+    );
+}
+
+#[test]
+fn knows_no_publishable_keys_unless_told() {
+    let (silent, told) = (KeyFormat::default(), publishing("pm", "live"));
+    for key in [PUBLIC, PUBLIC_TEST, PUBLIC_COMPACT] {
+        assert_eq!(refusal(&silent, key.as_bytes()), KeyParseError::Prefix);
+    }
+    assert!(!silent.accepts_kind(KeyKind::Publishable) && told.accepts_kind(KeyKind::Publishable));
+    assert!(silent.accepts_kind(KeyKind::Secret) && told.accepts_kind(KeyKind::Secret));
+    let random = keyward::random::OsRandom::new();
+    let made = silent.generate_kind(KeyKind::Publishable, &random);
+    assert_eq!(made.unwrap_err(), GenerateError::Kind);
+    let id = ID.parse().unwrap();
+    let made = silent.generate_kind_for(KeyKind::Publishable, id, &random);
+    assert_eq!(made.unwrap_err(), GenerateError::Kind);
+}
+
+#[test]
+fn keeps_environments_of_publishable_keys_apart() {
+    let (live, test) = (publishing("pm", "live"), publishing("pm", "test"));
+    for (format, others) in [(&live, [PUBLIC_TEST, TEST]), (&test, [PUBLIC, LIVE])] {
+        for key in others {
+            let refusal = refusal(format, key.as_bytes());
+            assert_eq!(refusal, KeyParseError::WrongEnvironment, "{key}");
+        }
+    }
+}
+
+#[test]
+fn covers_the_kind_with_checksum_and_tag() {
+    let live = publishing("pm", "live");
+    let rewritten = LIVE.replace("pm_live_", "pm_pub_live_");
+    assert_eq!(
+        refusal(&live, rewritten.as_bytes()),
+        KeyParseError::Checksum
+    );
+    let rewritten = PUBLIC.replace("pm_pub_live_", "pm_live_");
+    assert_eq!(
+        refusal(&live, rewritten.as_bytes()),
+        KeyParseError::Checksum
+    );
+    // The checksum anybody can compute again. The tag not.
+    let tags = TagPolicy::Required(ring(7));
+    let tags = KeyFormat::builder()
+        .publishable()
+        .tags(tags)
+        .build()
+        .unwrap();
+    let body = &TAGGED_7["pm_live_".len()..TAGGED_7.len() - 6];
+    let text = format!("pm_pub_live_{body}");
+    let forged = format!("{text}{}", checksum(&text));
+    assert_eq!(refusal(&tags, forged.as_bytes()), KeyParseError::Tag);
+}
+
+/// Six base62 characters of the CRC-32.
+fn checksum(text: &str) -> String {
+    const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let sum = crc32fast::hash(text.as_bytes());
+    let place = |power: u32| DIGITS[(sum / 62_u32.pow(power) % 62) as usize];
+    (0..6).rev().map(|power| char::from(place(power))).collect()
+}
+
+#[test]
+fn will_not_have_a_secret_key_say_that_it_is_publishable() {
+    let build = |prefix, environment| named(prefix, environment).publishable().build();
+    for (prefix, environment) in [("pm_pub", "live"), ("pub", "live"), ("pm", "pub")] {
+        let refused = build(prefix, environment).unwrap_err();
+        assert_eq!(
+            refused,
+            KeyFormatError::PublishableWord,
+            "{prefix} {environment}"
+        );
+        assert!(named(prefix, environment).build().is_ok());
+    }
+    for (prefix, environment) in [
+        ("pub_pm", "live"),
+        ("pmpub", "live"),
+        ("pm_PUB", "live"),
+        ("pm", "pub1"),
+    ] {
+        assert!(build(prefix, environment).is_ok(), "{prefix} {environment}");
+    }
+}
+
+#[test]
+fn shows_the_kind_in_a_hint() {
+    let format = publishing("pm", "live");
+    let tail = "a1B2".parse().unwrap();
+    assert_eq!(format.hint(tail), "pm_live_…a1B2");
+    assert_eq!(format.hint_of(KeyKind::Secret, tail), "pm_live_…a1B2");
+    assert_eq!(
+        format.hint_of(KeyKind::Publishable, tail),
+        "pm_pub_live_…a1B2"
+    );
 }

@@ -9,7 +9,7 @@
 use std::io::Write;
 
 use keyward::audit::Redactor;
-use keyward::key::{KeyFormat, KeyStyle, TagKey, TagPolicy, TagRing};
+use keyward::key::{KeyFormat, KeyKind, KeyStyle, TagKey, TagPolicy, TagRing};
 use keyward::random::OsRandom;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,12 +17,13 @@ use proptest::prelude::*;
 /// Shorter pieces turn up by chance.
 const WINDOW: usize = 8;
 
-fn formats() -> [KeyFormat; 3] {
+fn formats() -> [KeyFormat; 4] {
     let ring = TagRing::new(TagKey::new(&[3; 32]).unwrap());
     [
         KeyFormat::builder().also_accept(KeyStyle::Compact),
         KeyFormat::builder().tags(TagPolicy::Required(ring)),
         KeyFormat::builder().style(KeyStyle::Compact),
+        KeyFormat::builder().publishable(),
     ]
     .map(|builder| builder.build().unwrap())
 }
@@ -97,6 +98,8 @@ fn surroundings() -> impl Strategy<Value = String> {
         "[a-z0-9]{0,12}",
         "[%_pmlive0-9A-F]{0,12}",
         Just("pm_live_".to_owned()),
+        Just("pm_pub_".to_owned()),
+        Just("pm_pub_live_".to_owned()),
         Just("pm_".to_owned()),
         Just("%25".to_owned()),
         Just("\n".to_owned()),
@@ -130,7 +133,7 @@ proptest! {
         around in vec(surroundings(), 3),
         layers in vec(any::<u8>(), 1..80),
         lengths in vec(1_usize..40, 1..8),
-        which in 0_usize..3,
+        which in 0_usize..4,
     ) {
         let format = &formats()[which];
         let redactor = Redactor::new(format);
@@ -167,6 +170,21 @@ proptest! {
         ] {
             assert_gone(&secret, redactor.redact(&text).as_bytes());
         }
+    }
+
+    #[test]
+    fn a_publishable_key_stays_as_it_is_in_whole_text_and_in_pieces(
+        around in vec("[ -$&-^`-~\\n]{0,8}", 2),
+        layers in vec(any::<u8>(), 1..80),
+        lengths in vec(1_usize..40, 1..8),
+    ) {
+        let format = &formats()[3];
+        let key = format.generate_kind(KeyKind::Publishable, &OsRandom::new()).unwrap();
+        let encoded = encode(key.plaintext().expose(), &layers);
+        let text = format!("{}<{encoded}>{}", around[0], around[1]);
+        let redactor = Redactor::new(format);
+        prop_assert_eq!(&*redactor.redact(&text), text.as_str());
+        prop_assert_eq!(written(&redactor, text.as_bytes(), &lengths), text.as_bytes());
     }
 
     #[test]

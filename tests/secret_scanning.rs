@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use keyward::key::{Environment, KeyFormat};
+use keyward::key::{Environment, KeyFormat, KeyKind};
 use keyward::random::OsRandom;
 use regex::Regex;
 use serde_json::Value;
@@ -41,9 +41,13 @@ fn page(name: &str) -> String {
 }
 
 fn keys(count: usize) -> Vec<String> {
-    let format = KeyFormat::default();
+    keys_of(KeyKind::Secret, count)
+}
+
+fn keys_of(kind: KeyKind, count: usize) -> Vec<String> {
+    let format = KeyFormat::builder().publishable().build().unwrap();
     let make = |_| {
-        let key = format.generate(&OsRandom::new()).unwrap();
+        let key = format.generate_kind(kind, &OsRandom::new()).unwrap();
         key.plaintext().expose().to_owned()
     };
     (0..count).map(make).collect()
@@ -55,6 +59,11 @@ fn lines(keys: &[String]) -> Vec<String> {
         .zip(contexts)
         .map(|(key, (before, after))| format!("{before}{key}{after}"))
         .collect()
+}
+
+/// Keys that are where they belong, whoever finds them.
+fn publishable() -> Vec<String> {
+    lines(&keys_of(KeyKind::Publishable, 100))
 }
 
 /// What has no shape of a key.
@@ -175,6 +184,11 @@ fn detect_secrets_finds_no_decoy() {
 }
 
 #[test]
+fn detect_secrets_raises_no_publishable_key() {
+    assert_eq!(detected(&publishable()), BTreeSet::new());
+}
+
+#[test]
 fn the_python_of_the_page_finds_the_keys_and_no_decoy() {
     let page = page("secret-scanning.md");
     let (_, code) = page.split_once("```python\n").unwrap();
@@ -182,19 +196,20 @@ fn the_python_of_the_page_finds_the_keys_and_no_decoy() {
     let script =
         format!("{code}\nimport sys\nfor key in keys_in(sys.stdin.read()):\n    print(key)\n");
     let keys = keys(100);
-    let text = [lines(&keys), shapeless(), invented()].concat().join("\n");
+    let text = [lines(&keys), shapeless(), invented(), publishable()];
+    let text = text.concat().join("\n");
     let mut python = python();
     python.args(["-c", &script]);
     let found = String::from_utf8(run(python, &text).stdout).unwrap();
     assert_eq!(found.lines().collect::<Vec<_>>(), keys);
 }
 
-/// Finds every key in every context, and no decoy.
+/// Finds every secret key in every context, no publishable one and no decoy.
 fn assert_good(rule: &Regex) {
     for line in lines(&keys(100)) {
         assert!(rule.is_match(&line), "{line}");
     }
-    for decoy in shapeless() {
+    for decoy in [shapeless(), publishable()].concat() {
         assert!(!rule.is_match(&decoy), "{decoy}");
     }
 }

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use keyward::VerifiedKey;
 use keyward::access::{Grant, Scope, TenantBinding, TenantId};
 use keyward::http::Problem;
-use keyward::key::{KeyId, KeyRecord, Networks, Revocation};
+use keyward::key::{KeyId, KeyKind, KeyRecord, Networks, Revocation};
 use keyward::service::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, Rotation};
 use keyward::store::{Cursor, ListKeys};
 use keyward::time::Timestamp;
@@ -29,6 +29,9 @@ const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 pub(crate) struct NewKey {
     name: String,
     owner: String,
+    /// `secret` or `publishable`.
+    #[serde(default)]
+    kind: KeyKind,
     /// A tenant's id, or `*` for a key of the platform as a whole.
     tenant: Option<String>,
     role: Option<String>,
@@ -188,6 +191,7 @@ impl NewKey {
         let owner = self.owner.parse().map_err(invalid("owner"))?;
         let mut request =
             IssueKey::new(owner, self.name, grant).with_tenant(binding(self.tenant.as_deref())?);
+        request = request.with_kind(self.kind);
         if let Some(tier) = self.tier {
             request = request.with_tier(tier);
         }
@@ -288,6 +292,7 @@ fn view(service: &KeyService, record: &KeyRecord) -> View {
     let fields = [
         ("id", json!(record.id)),
         ("hint", json!(service.hint(record))),
+        ("kind", json!(record.kind)),
         ("name", json!(record.name)),
         ("owner", json!(record.owner)),
         ("tenant", json!(tenant)),

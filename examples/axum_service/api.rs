@@ -98,7 +98,8 @@ async fn analytics() -> Json<Value> {
     Json(json!({ "visits": 42 }))
 }
 
-/// `GET /v1/listings/{tenant}`: permission `listings:read`, of that tenant.
+/// `GET /v1/listings/{tenant}`: permission `listings:read`, of that tenant. It may be published: a `storefront` key in a web
+/// page calls this.
 async fn list(Path(tenant): Path<String>) -> Json<Value> {
     Json(json!({ "tenant": tenant, "listings": ["Sea view, two rooms"] }))
 }

@@ -58,6 +58,7 @@ async fn open(database: &Path, trail: &Path) -> Result<KeyService, Box<dyn Error
     let store = store.map_err(at("cannot open the database", database.display()))?;
     let sink = trail_at(trail).await?;
     Ok(KeyService::builder(store)
+        .format(policy::format()?)
         .policy(policy::roles()?)
         .rotation_policy(policy::ages()?)
         .limits(policy::limits()?)

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use keyward::access::{AccessPolicy, Role, TenantReach};
+use keyward::key::KeyFormat;
 use keyward::rate_limit::{Quota, Tier, Tiers};
 use keyward::service::{LimitPlan, RotationAge, RotationPolicy};
 
@@ -11,6 +12,8 @@ use keyward::service::{LimitPlan, RotationAge, RotationPolicy};
 pub(crate) fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
     let agent = Role::new("agent", ["send_email", "listings:read"])?;
     let broker = Role::new("broker", ["send_email", "read_analytics", "listings:*"])?;
+    // Stands in web pages, where anybody can read its keys.
+    let storefront = Role::new("storefront", ["listings:read"])?;
     // An admin key hands out keys, so it must hold whatever it hands out.
     let admin = Role::new(
         "admin",
@@ -18,7 +21,9 @@ pub(crate) fn roles() -> Result<AccessPolicy, Box<dyn Error>> {
     )?
     .with_reach(TenantReach::AllTenants);
     Ok(AccessPolicy::builder()
-        .roles([agent, broker, admin])
+        .roles([agent, broker, storefront, admin])
+        // What a publishable key may do at most, whatever its role says one day.
+        .publishable(["listings:read"])
         .build()?)
 }
 
@@ -31,6 +36,11 @@ pub(crate) fn ages() -> Result<RotationPolicy, Box<dyn Error>> {
         .role("broker".parse()?, quarter)
         .without_role(quarter)
         .build()?)
+}
+
+/// `pm_live_…`, and `pm_pub_live_…` for keys that may be published.
+pub(crate) fn format() -> Result<KeyFormat, Box<dyn Error>> {
+    Ok(KeyFormat::builder().publishable().build()?)
 }
 
 /// The standard tiers, and one for the service's own batch jobs.

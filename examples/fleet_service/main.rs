@@ -79,6 +79,7 @@ async fn open() -> Result<KeyService, Box<dyn Error>> {
     let store = store.with_audit(&setting("KEYWARD_NAME", "fleet")).await;
     let store = store.map_err(at("cannot open", "the audit trail"))?;
     Ok(KeyService::builder_audited(store)
+        .format(policy::format()?)
         .policy(policy::roles()?)
         .rotation_policy(policy::ages()?)
         .limits(policy::limits()?)

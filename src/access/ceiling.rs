@@ -7,10 +7,12 @@ use super::role::{Role, RoleName};
 use super::scope::Scope;
 use super::subject::Subject;
 use super::tenant::TenantBinding;
+use crate::kind::KeyKind;
 
 impl AccessPolicy {
     /// Checks that `actor`, itself a key, may hand out a key like `child`: whatever the child may do, the actor may.
     ///
+    /// * A publishable key hands out nothing.
     /// * Every scope written on the child lies inside what the actor holds (its role ∩ its scopes), whatever the
     ///   child's role makes of it today.
     /// * A child with a role and no scopes: every grant of that role lies inside what the actor holds, and the actor
@@ -29,25 +31,27 @@ impl AccessPolicy {
     ///
     /// ```
     /// use keyward::access::{AccessPolicy, CeilingError, Grant, Role, Scope, Subject, TenantBinding};
+    /// use keyward::key::KeyKind;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let policy = AccessPolicy::builder()
     ///     .role(Role::new("broker", ["send_email", "leads:*"])?)
     ///     .build()?;
     /// let broker = Grant::Role("broker".parse()?);
-    /// let actor = Subject::new(&broker, &[], &TenantBinding::None);
+    /// let key = |grant| Subject::new(grant, &[], &TenantBinding::None, KeyKind::Secret);
+    /// let actor = key(&broker);
     ///
     /// let less = Grant::try_scopes(["leads:read".parse::<Scope>()?])?;
-    /// assert!(policy.within(&actor, &Subject::new(&less, &[], &TenantBinding::None)).is_ok());
+    /// assert!(policy.within(&actor, &key(&less)).is_ok());
     ///
     /// let more: Scope = "billing:read".parse()?;
     /// let grant = Grant::try_scopes([more.clone()])?;
-    /// let child = Subject::new(&grant, &[], &TenantBinding::None);
-    /// assert_eq!(policy.within(&actor, &child), Err(CeilingError::ScopeOutside(more)));
+    /// assert_eq!(policy.within(&actor, &key(&grant)), Err(CeilingError::ScopeOutside(more)));
     /// # Ok(())
     /// # }
     /// ```
     pub fn within(&self, actor: &Subject<'_>, child: &Subject<'_>) -> Result<(), CeilingError> {
+        check_kind(actor.kind())?;
         check_denials(actor.denied(), child.denied())?;
         check_tenant(actor.tenant(), self.known_role(actor), child.tenant())?;
         self.check_grant(actor, child.grant())
@@ -83,6 +87,13 @@ impl AccessPolicy {
             return Rights::Nothing;
         }
         Rights::new(role, subject.grant().scopes())
+    }
+}
+
+fn check_kind(actor: KeyKind) -> Result<(), CeilingError> {
+    match actor {
+        KeyKind::Secret => Ok(()),
+        KeyKind::Publishable => Err(CeilingError::PublishableActor),
     }
 }
 
@@ -133,6 +144,9 @@ fn check_scopes(rights: &Rights<'_>, scopes: &[Scope]) -> Result<(), CeilingErro
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CeilingError {
+    /// The actor is publishable, so anybody could be it.
+    #[error("a publishable key hands out no keys")]
+    PublishableActor,
     /// The actor does not hold all of this scope, or it is ill-formed.
     #[error("scope `{0}` lies outside the actor's own")]
     ScopeOutside(Scope),

@@ -11,10 +11,11 @@ use super::role::RoleName;
 ///
 /// ```
 /// use keyward::access::{AccessPolicy, DenyReason, Grant, Requirement, Subject, Target, TenantBinding};
+/// use keyward::key::KeyKind;
 ///
 /// # fn main() -> Result<(), keyward::access::NameError> {
 /// let grant = Grant::Role("ghost".parse()?);
-/// let key = Subject::new(&grant, &[], &TenantBinding::None);
+/// let key = Subject::new(&grant, &[], &TenantBinding::None, KeyKind::Secret);
 /// let send = Requirement::permission("send_email".parse()?);
 /// let decision = AccessPolicy::default().evaluate(&key, &send, &Target::Service);
 /// assert!(!decision.is_allowed());
@@ -83,6 +84,9 @@ pub enum DenyReason {
     /// A denied scope of the key cannot be read, so it is taken to cover everything.
     #[error("a denied scope of this key is ill-formed")]
     UnreadableDenial,
+    /// The key is publishable, and the policy does not publish this permission.
+    #[error("permission `{0}` is not publishable")]
+    NotPublishable(Permission),
     /// The policy does not know the key's role.
     #[error("role `{0}` is unknown")]
     UnknownRole(RoleName),
@@ -98,6 +102,9 @@ pub enum DenyReason {
     /// The key is platform-wide, but its role does not allow it or it has none.
     #[error("role does not reach all tenants")]
     NotPlatform,
+    /// The key is platform-wide and publishable, which no key can be.
+    #[error("publishable key is platform-wide")]
+    PublishablePlatform,
     /// The requirement asks for nothing: a programming error.
     #[error("requirement is empty")]
     EmptyRequirement,
@@ -114,11 +121,13 @@ impl DenyReason {
             Self::MissingPermission(_) => "missing_permission",
             Self::ExplicitlyDenied(_) => "explicitly_denied",
             Self::UnreadableDenial => "unreadable_denial",
+            Self::NotPublishable(_) => "not_publishable",
             Self::UnknownRole(_) => "unknown_role",
             Self::TenantMismatch => "tenant_mismatch",
             Self::TenantMissing => "tenant_missing",
             Self::NotTenantBound => "not_tenant_bound",
             Self::NotPlatform => "not_platform",
+            Self::PublishablePlatform => "publishable_platform",
             Self::EmptyRequirement => "empty_requirement",
             Self::RequirementTooDeep => "requirement_too_deep",
         }

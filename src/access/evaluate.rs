@@ -11,6 +11,7 @@ use super::role::{Role, TenantReach};
 use super::scope::Scope;
 use super::subject::Subject;
 use super::tenant::{Target, TenantBinding};
+use crate::kind::KeyKind;
 
 impl AccessPolicy {
     /// Decides whether the subject may do what the requirement asks for, to the target.
@@ -41,12 +42,13 @@ impl AccessPolicy {
         target: &Target<'_>,
     ) -> Result<(), DenyReason> {
         let role = self.role_of(subject.grant())?;
-        check_tenant(subject.tenant(), role, target)?;
+        check_tenant(subject, role, target)?;
         check_denials(subject.denied())?;
         let rights = Rights::new(role, subject.grant().scopes());
         let held = Held {
             rights,
             denied: subject.denied(),
+            publishable: self.ceiling_of(subject.kind()),
         };
         held.satisfies(requirement.node())
             .map_err(Refusal::into_reason)
@@ -64,7 +66,7 @@ impl AccessPolicy {
 }
 
 fn check_tenant(
-    binding: &TenantBinding,
+    subject: &Subject<'_>,
     role: Option<&Role>,
     target: &Target<'_>,
 ) -> Result<(), DenyReason> {
@@ -73,9 +75,13 @@ fn check_tenant(
         Target::Unknown => return Err(DenyReason::TenantMissing),
         Target::Tenant(wanted) => *wanted,
     };
-    match binding {
+    match subject.tenant() {
         TenantBinding::Tenant(own) if own == wanted => Ok(()),
         TenantBinding::Tenant(_) => Err(DenyReason::TenantMismatch),
+        // SECURITY: whatever wrote it into the record: everybody who can read the page would reach every tenant.
+        TenantBinding::Platform if subject.kind() == KeyKind::Publishable => {
+            Err(DenyReason::PublishablePlatform)
+        }
         TenantBinding::Platform if reaches_all_tenants(role) => Ok(()),
         TenantBinding::Platform => Err(DenyReason::NotPlatform),
         TenantBinding::None => Err(DenyReason::NotTenantBound),
@@ -131,14 +137,16 @@ impl<'a> Rights<'a> {
     }
 }
 
-fn any_covers(list: &[Scope], permission: &Permission) -> bool {
+pub(super) fn any_covers(list: &[Scope], permission: &Permission) -> bool {
     list.iter().any(|scope| scope.covers(permission))
 }
 
-/// What a key holds in the end: its rights less its denied scopes.
+/// What a key holds in the end: its rights less its denied scopes, and of a publishable key what may be published.
 struct Held<'a> {
     rights: Rights<'a>,
     denied: &'a [Scope],
+    /// All that a key of this kind may ever hold, if there is such a bound.
+    publishable: Option<&'a [Scope]>,
 }
 
 impl Held<'_> {
@@ -170,6 +178,13 @@ impl Held<'_> {
         if any_covers(self.denied, permission) {
             return Err(Refusal::Denied(permission));
         }
+        // SECURITY: at every check, so that a role that grows, a list that shrinks and an edited row give nothing.
+        if self
+            .publishable
+            .is_some_and(|list| !any_covers(list, permission))
+        {
+            return Err(Refusal::NotPublishable(permission));
+        }
         if self.rights.hold(permission) {
             return Ok(());
         }
@@ -182,6 +197,7 @@ impl Held<'_> {
 enum Refusal<'r> {
     Missing(&'r Permission),
     Denied(&'r Permission),
+    NotPublishable(&'r Permission),
     Flaw(Flaw),
 }
 
@@ -190,6 +206,7 @@ impl Refusal<'_> {
         match self {
             Self::Missing(permission) => DenyReason::MissingPermission(permission.clone()),
             Self::Denied(permission) => DenyReason::ExplicitlyDenied(permission.clone()),
+            Self::NotPublishable(permission) => DenyReason::NotPublishable(permission.clone()),
             Self::Flaw(Flaw::Empty) => DenyReason::EmptyRequirement,
             Self::Flaw(Flaw::TooDeep) => DenyReason::RequirementTooDeep,
         }

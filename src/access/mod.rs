@@ -1,7 +1,7 @@
 //! What a key may do: pure, total, synchronous evaluation.
 //!
 //! A service writes down its [`Role`]s in an [`AccessPolicy`]. A key carries a [`Grant`] (a role, scopes, or a role
-//! narrowed by scopes), denied scopes and a [`TenantBinding`]; together they are the [`Subject`]. An operation states
+//! narrowed by scopes), denied scopes, a [`TenantBinding`] and a [kind](crate::key::KeyKind); together they are the [`Subject`]. An operation states
 //! what it needs as a [`Requirement`] and what it is about as a [`Target`]. [`AccessPolicy::evaluate`] answers with a
 //! [`Decision`]; deny is the default, and nothing is allocated on the way.
 //!
@@ -13,6 +13,7 @@
 //! use keyward::access::{
 //!     AccessPolicy, Grant, Requirement, Role, Scope, Subject, Target, TenantBinding, TenantId,
 //! };
+//! use keyward::key::KeyKind;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = AccessPolicy::builder()
@@ -23,7 +24,7 @@
 //! let grant = Grant::try_role_with_scopes("broker".parse()?, ["leads:read".parse::<Scope>()?])?;
 //! let tenant: TenantId = "acme".parse()?;
 //! let binding = TenantBinding::Tenant(tenant.clone());
-//! let key = Subject::new(&grant, &[], &binding);
+//! let key = Subject::new(&grant, &[], &binding, KeyKind::Secret);
 //!
 //! let read: Requirement = "leads:read".parse()?;
 //! assert!(policy.evaluate(&key, &read, &Target::Tenant(&tenant)).is_allowed());
@@ -42,6 +43,7 @@ mod grant;
 mod name;
 mod permission;
 mod policy;
+mod publishable;
 mod requirement;
 mod role;
 mod scope;
@@ -54,6 +56,7 @@ pub use grant::{Grant, ScopeListError, check_scopes};
 pub use name::NameError;
 pub use permission::Permission;
 pub use policy::{AccessPolicy, AccessPolicyBuilder, PolicyError};
+pub use publishable::PublishableError;
 pub use requirement::{Requirement, RequirementParseError};
 pub use role::{Role, RoleName, TenantReach};
 pub use scope::Scope;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::grant::Grant;
 use super::name::NameError;
 use super::role::{Role, RoleName};
+use super::scope::Scope;
 use crate::networks::Networks;
 
 /// The roles of a service, and the place where access is decided.
@@ -12,8 +13,12 @@ use crate::networks::Networks;
 /// Keys name their role; the policy says what it means at the moment of the check. A role it does not know grants
 /// nothing. The empty policy ([`Default`]) knows no role, which is right for a service whose keys carry scopes only.
 ///
-/// As data: `{"roles": [{"name": "admin", "grants": ["manage_keys"], "reach": "all_tenants"}]}`, read strictly: an unknown
-/// field, a grant that is no scope or a role that stands twice is an error.
+/// Keys that are [publishable](crate::key::KeyKind) may do what the policy lists as such and nothing else, whatever their
+/// role and scopes say; without a list, nothing.
+///
+/// As data: `{"roles": [{"name": "admin", "grants": ["manage_keys"], "reach": "all_tenants"}], "publishable": ["catalogue:read"]}`,
+/// read strictly: an unknown field, a grant that is no scope or a role that stands twice is an error. `publishable` may be left
+/// out and is then empty.
 ///
 /// ```
 /// use keyward::access::{AccessPolicy, Role, TenantReach};
@@ -33,6 +38,9 @@ use crate::networks::Networks;
 pub struct AccessPolicy {
     // INVARIANT: sorted by name, each name once.
     roles: Vec<Role>,
+    // INVARIANT: every one is well-formed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) publishable: Vec<Scope>,
 }
 
 impl AccessPolicy {
@@ -65,6 +73,7 @@ impl AccessPolicy {
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct AccessPolicyBuilder {
     roles: Vec<Role>,
+    publishable: Vec<String>,
 }
 
 impl AccessPolicyBuilder {
@@ -80,11 +89,27 @@ impl AccessPolicyBuilder {
         self
     }
 
+    /// Adds to what publishable keys may do, at most: permissions that may be in anybody's hands. Nothing unless set.
+    ///
+    /// ```
+    /// use keyward::access::AccessPolicy;
+    ///
+    /// let policy = AccessPolicy::builder().publishable(["catalogue:read", "leads:create"]).build()?;
+    /// assert_eq!(policy.publishable().len(), 2);
+    /// # Ok::<(), keyward::access::PolicyError>(())
+    /// ```
+    pub fn publishable(mut self, grants: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        let grants = grants.into_iter().map(|grant| grant.as_ref().to_owned());
+        self.publishable.extend(grants);
+        self
+    }
+
     /// Returns the policy.
     ///
     /// # Errors
     ///
-    /// [`PolicyError::DuplicateRole`] if two roles have the same name: which of them counts must not depend on order.
+    /// * [`PolicyError::DuplicateRole`] if two roles have the same name: which of them counts must not depend on order;
+    /// * [`PolicyError::Publishable`] for the first publishable grant that is no scope.
     pub fn build(self) -> Result<AccessPolicy, PolicyError> {
         let mut roles = self.roles;
         roles.sort_by(|a, b| a.name().cmp(b.name()));
@@ -95,8 +120,19 @@ impl AccessPolicyBuilder {
         if let Some((role, _)) = twin {
             return Err(PolicyError::DuplicateRole(role.name().clone()));
         }
-        Ok(AccessPolicy { roles })
+        Ok(AccessPolicy {
+            roles,
+            publishable: parse_publishable(&self.publishable)?,
+        })
     }
+}
+
+fn parse_publishable(grants: &[String]) -> Result<Vec<Scope>, PolicyError> {
+    let parse = |(index, text): (usize, &String)| {
+        let scope = text.parse::<Scope>();
+        scope.map_err(|source| PolicyError::Publishable { index, source })
+    };
+    grants.iter().enumerate().map(parse).collect()
 }
 
 /// A policy as it stands in a file, before its roles are checked against each other.
@@ -104,13 +140,18 @@ impl AccessPolicyBuilder {
 #[serde(deny_unknown_fields)]
 struct PolicyData {
     roles: Vec<Role>,
+    #[serde(default)]
+    publishable: Vec<String>,
 }
 
 impl TryFrom<PolicyData> for AccessPolicy {
     type Error = PolicyError;
 
     fn try_from(data: PolicyData) -> Result<Self, Self::Error> {
-        Self::builder().roles(data.roles).build()
+        Self::builder()
+            .roles(data.roles)
+            .publishable(data.publishable)
+            .build()
     }
 }
 
@@ -127,6 +168,14 @@ pub enum PolicyError {
         /// The role.
         role: RoleName,
         /// Which grant, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// A publishable grant is no scope.
+    #[error("publishable grant {index} is no scope")]
+    Publishable {
+        /// Which, counted from 0.
         index: usize,
         /// What is wrong with it.
         source: NameError,
@@ -184,8 +233,41 @@ mod tests {
             r#"{"roles":[{"name":"a","grants":["*"]}]}"#,
             r#"{"roles":[{"name":"a","grants":[]},{"name":"a","grants":[]}]}"#,
             r#"{"roles":[],"default":"admin"}"#,
+            r#"{"roles":[],"publishable":null}"#,
+            r#"{"roles":[],"publishable":"a"}"#,
+            r#"{"roles":[],"publishable":["*"]}"#,
+            r#"{"roles":[],"publishable":["a","re*"]}"#,
         ] {
             assert!(serde_json::from_str::<AccessPolicy>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn keeps_what_is_publishable_through_data_and_says_nothing_of_it_where_nothing_is() {
+        let policy = AccessPolicy::builder().publishable(["catalogue:read", "leads:*"]);
+        let policy = policy.build().unwrap();
+        let json = serde_json::to_string(&policy).unwrap();
+        assert_eq!(
+            json,
+            r#"{"roles":[],"publishable":["catalogue:read","leads:*"]}"#
+        );
+        assert_eq!(serde_json::from_str::<AccessPolicy>(&json).unwrap(), policy);
+        let none = serde_json::to_string(&AccessPolicy::default()).unwrap();
+        assert_eq!(none, r#"{"roles":[]}"#);
+        assert!(
+            serde_json::from_str::<AccessPolicy>(&none)
+                .unwrap()
+                .publishable()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn refuses_an_ill_formed_publishable_grant_and_says_which() {
+        let error = AccessPolicy::builder().publishable(["a", "*"]).build();
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "publishable grant 1 is no scope"
+        );
     }
 }

@@ -101,9 +101,11 @@ pub(super) fn all_keys(headers: &HeaderMap, uri: &Uri, format: &KeyFormat) -> Ve
     let mut keys: Vec<Exposed> = credentials
         .filter_map(|it| Exposed::of(it.as_bytes(), format))
         .chain(exposure::in_url(uri, format))
-        .take(4)
         .collect();
-    keys.sort_unstable_by_key(Exposed::id);
+    // SECURITY: secret ones first. A publishable key must not take the place of one, nor one of the same id.
+    keys.sort_by_key(Exposed::is_publishable);
+    keys.truncate(4);
+    keys.sort_by_key(Exposed::id);
     keys.dedup_by_key(|key| key.id());
     keys
 }

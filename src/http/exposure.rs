@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::exchange::Origin;
 use super::{Problem, percent};
 use crate::audit::{AuditEvent, AuditKind, PLATFORM};
-use crate::key::{KeyFormat, KeyId};
+use crate::key::{KeyFormat, KeyId, KeyKind};
 use crate::service::{ExposureAction, ExposureOutcome, KeyService};
 
 /// How often an encoded URL inside a URL is unpacked.
@@ -26,6 +26,7 @@ const MEMBER: &str = "exposed_keys";
 /// A key where it must not be, as it was presented.
 pub(super) struct Exposed {
     id: KeyId,
+    kind: KeyKind,
     presented: Zeroizing<Vec<u8>>,
 }
 
@@ -34,12 +35,18 @@ impl Exposed {
         let key = format.parse(presented).ok()?;
         Some(Self {
             id: key.id(),
+            kind: key.kind(),
             presented: Zeroizing::new(presented.to_vec()),
         })
     }
 
     pub(super) const fn id(&self) -> KeyId {
         self.id
+    }
+
+    /// Whether others may read it.
+    pub(super) fn is_publishable(&self) -> bool {
+        self.kind == KeyKind::Publishable
     }
 }
 
@@ -51,25 +58,37 @@ impl fmt::Debug for Exposed {
     }
 }
 
-/// Returns a key in path or query, percent-encoded or not, alone or inside another value.
+/// Returns a key in path or query, percent-encoded or not, alone or inside another value: a secret one, if there is one.
 ///
 /// The whole of it is looked at: the `http` crate takes no URL of more than 64 kB, and a part that is not looked at
 /// would be the place to put a key.
 pub(super) fn in_url(uri: &Uri, format: &KeyFormat) -> Option<Exposed> {
     let mut text = Cow::Borrowed(uri.path_and_query()?.as_str().as_bytes());
+    let mut found = first_key(&text, format);
     for _ in 0..LAYERS {
-        if let Some(key) = first_key(&text, format) {
-            return Some(key);
+        if found.as_ref().is_some_and(|key| !key.is_publishable()) {
+            return found;
         }
-        text = Cow::Owned(percent::decode(&text)?);
+        let Some(decoded) = percent::decode(&text) else {
+            return found;
+        };
+        text = Cow::Owned(decoded);
+        found = first_key(&text, format).or(found);
     }
-    first_key(&text, format)
+    found
 }
 
 /// Whatever stands around a key in a URL, it is none of the characters a key is made of.
 fn first_key(text: &[u8], format: &KeyFormat) -> Option<Exposed> {
-    text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-        .find_map(|word| Exposed::of(word, format))
+    let mut keys = text
+        .split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
+        .filter_map(|word| Exposed::of(word, format));
+    let first = keys.next()?;
+    if !first.is_publishable() {
+        return Some(first);
+    }
+    // A publishable key must not hide a secret one from the trail.
+    keys.find(|key| !key.is_publishable()).or(Some(first))
 }
 
 /// Keys that were sent where others can read them, and are being looked at.
@@ -83,18 +102,20 @@ pub(super) struct Noticed {
 /// Writes down that keys were sent where others can read them.
 ///
 /// The secrets are not checked for these events: they name the keys that the client says they are. The check comes after them,
-/// and a secret that is the right one has its key treated as the policy says, with another event.
+/// and a secret that is the right one has its key treated as the policy says, with another event. A publishable key is where
+/// others can read it anyway.
 pub(super) fn report(
     service: &KeyService,
     keys: &[Exposed],
     place: &'static str,
     origin: &Origin,
 ) -> Noticed {
+    let keys: Vec<_> = keys.iter().filter(|key| !key.is_publishable()).collect();
     if keys.is_empty() {
         return Noticed::default();
     }
     let now = service.clock().now();
-    for key in keys {
+    for key in &keys {
         let event = AuditEvent::new(AuditKind::KeyExposed, now)
             .with_failure(place)
             .with_key_id(key.id.as_str())
@@ -179,6 +200,24 @@ mod tests {
         assert!(found(|key| format!(
             "/?next=https%3A%2F%2Fexample.com%2F%3Fkey%3D{key}"
         )));
+    }
+
+    #[test]
+    fn finds_a_secret_key_behind_publishable_ones() {
+        let format = KeyFormat::builder().publishable().build().unwrap();
+        let [secret, public] = [KeyKind::Secret, KeyKind::Publishable]
+            .map(|kind| format.generate_kind(kind, &OsRandom::new()).unwrap());
+        let [open, hidden] = [public.plaintext().expose(), secret.plaintext().expose()];
+        for (url, expected) in [
+            (format!("/?a={open}"), public.id()),
+            (format!("/?a={open}&b={hidden}"), secret.id()),
+            (format!("/?a={open}&b={}", encode(hidden)), secret.id()),
+            (format!("/?a={}&b={hidden}", encode(open)), secret.id()),
+            (format!("/?a={}&b=%", encode(open)), public.id()),
+        ] {
+            let found = in_url(&url.parse().unwrap(), &format);
+            assert_eq!(found.map(|key| key.id()), Some(expected), "{url}");
+        }
     }
 
     #[test]

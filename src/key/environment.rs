@@ -21,7 +21,7 @@ use super::text::{ShortText, text_conversions};
 pub struct Environment(ShortText<16>);
 
 impl Environment {
-    /// The longest name, in characters: enough for a word, and it keeps the longest key at 117 characters.
+    /// The longest name, in characters: enough for a word, and it keeps the longest key at 121 characters.
     pub const MAX_LEN: usize = 16;
 
     /// Returns the environment that serves customers.

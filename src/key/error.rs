@@ -66,6 +66,9 @@ pub enum GenerateError {
     /// The id belongs to a style that the format does not accept, so the new key would be refused.
     #[error("the key id has a style that is not accepted")]
     Style,
+    /// The format makes no keys of that kind, so the new key would be refused.
+    #[error("the key is of a kind that is not accepted")]
+    Kind,
 }
 
 /// Why a key format cannot be built.
@@ -76,6 +79,10 @@ pub enum KeyFormatError {
     /// around the tag by being compact.
     #[error("compact keys cannot carry the tag that is required")]
     CompactCannotCarryTag,
+    /// Keys can be publishable, which the word `pub` after the prefix says; and the environment is `pub`, or the prefix ends
+    /// with that word. A secret key would look like one that may be published.
+    #[error("`pub` says that a key is publishable: no other part may")]
+    PublishableWord,
 }
 
 /// Why a text is no [`KeyId`](super::KeyId).

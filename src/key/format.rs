@@ -1,8 +1,7 @@
-use super::text::ShortText;
-use super::{Environment, HintTail, KeyFormatError, KeyStyle, Prefix, TagPolicy, checksum, tag};
-
-/// Prefix, environment, and an underscore after each.
-const MAX_LEAD_LEN: usize = Prefix::MAX_LEN + Environment::MAX_LEN + 2;
+use super::lead::{self, Leads, lead_of};
+use super::{
+    Environment, HintTail, KeyFormatError, KeyKind, KeyStyle, Prefix, TagPolicy, checksum, tag,
+};
 
 /// How an application's keys look: makes them and reads them.
 ///
@@ -22,7 +21,7 @@ const MAX_LEAD_LEN: usize = Prefix::MAX_LEN + Environment::MAX_LEN + 2;
 #[derive(Clone, Debug)]
 pub struct KeyFormat {
     /// What stands before the body.
-    lead: ShortText<MAX_LEAD_LEN>,
+    leads: Leads,
     prefix: Prefix,
     environment: Environment,
     styles: Styles,
@@ -30,9 +29,10 @@ pub struct KeyFormat {
 }
 
 impl KeyFormat {
-    /// The length of the longest key any format can make: 32 characters of prefix, 16 of environment, an underscore
-    /// after each, 12 of id, 43 of secret, 6 of tag, 6 of checksum. Whatever is longer is no key.
-    pub const MAX_LEN: usize = MAX_LEAD_LEN + Shape::Tagged.len();
+    /// The length of the longest key any format can make: 32 characters of prefix, 3 that say that it is publishable, 16
+    /// of environment, an underscore after each, 12 of id, 43 of secret, 6 of tag, 6 of checksum. Whatever is longer is no
+    /// key.
+    pub const MAX_LEN: usize = lead::MAX_LEN + Shape::Tagged.len();
     /// The length of the shortest key any format can make.
     pub(super) const MIN_LEN: usize = 4 + Shape::Compact.len();
 
@@ -68,13 +68,28 @@ impl KeyFormat {
         }
     }
 
-    /// Returns what a list shows of a key: what it begins with, an ellipsis, the last four characters of its secret.
+    /// Tells whether keys of this kind are made and understood: secret ones always, publishable ones if the format was told
+    /// so.
     #[must_use]
-    pub fn hint(&self, tail: HintTail) -> String {
-        format!("{}…{tail}", self.lead.as_str())
+    pub const fn accepts_kind(&self, kind: KeyKind) -> bool {
+        self.leads.knows(kind)
     }
 
-    /// Returns a regular expression for secret scanners that matches the keys of this format, and hardly anything else.
+    /// Returns what a list shows of a secret key: what it begins with, an ellipsis, the last four characters of its secret.
+    #[must_use]
+    pub fn hint(&self, tail: HintTail) -> String {
+        self.hint_of(KeyKind::Secret, tail)
+    }
+
+    /// Returns what a list shows of a key of this kind: `pm_pub_live_…a1B2` of a publishable one.
+    #[must_use]
+    pub fn hint_of(&self, kind: KeyKind, tail: HintTail) -> String {
+        let lead = lead_of(kind, &self.prefix, self.environment);
+        format!("{lead}…{tail}")
+    }
+
+    /// Returns a regular expression for secret scanners that matches the secret keys of this format, and hardly anything
+    /// else. Publishable keys are meant to be found: it passes over them.
     ///
     /// It uses no look-around, so every engine reads it. Keys with and without a tag match, whatever the tag policy: the
     /// rule outlives it. `docs/key-format.md` tells what else a scanner wants to know.
@@ -94,11 +109,12 @@ impl KeyFormat {
             .filter(|shape| self.accepts(shape.style()))
             .map(|shape| format!("[0-9A-Za-z]{{{}}}", shape.len()))
             .collect();
-        format!(r"\b{}(?:{})\b", self.lead.as_str(), bodies.join("|"))
+        let lead = lead_of(KeyKind::Secret, &self.prefix, self.environment);
+        format!(r"\b{lead}(?:{})\b", bodies.join("|"))
     }
 
-    pub(super) fn lead(&self) -> &str {
-        self.lead.as_str()
+    pub(super) const fn leads(&self) -> &Leads {
+        &self.leads
     }
 
     pub(super) const fn tags(&self) -> &TagPolicy {
@@ -134,6 +150,7 @@ pub struct KeyFormatBuilder {
     environment: Environment,
     styles: Styles,
     tags: TagPolicy,
+    publishable: bool,
 }
 
 impl KeyFormatBuilder {
@@ -167,12 +184,36 @@ impl KeyFormatBuilder {
         self
     }
 
+    /// Makes and understands publishable keys as well, `pm_pub_live_…` beside `pm_live_…`; not unless set.
+    /// `docs/publishable-keys.md` has what they are.
+    ///
+    /// ```
+    /// use keyward::key::{KeyFormat, KeyKind};
+    /// use keyward::random::OsRandom;
+    ///
+    /// let format = KeyFormat::builder().publishable().build()?;
+    /// let key = format.generate_kind(KeyKind::Publishable, &OsRandom::new())?;
+    /// assert!(key.plaintext().expose().starts_with("pm_pub_live_"));
+    /// let parsed = format.parse(key.plaintext().expose().as_bytes())?;
+    /// assert_eq!(parsed.kind(), KeyKind::Publishable);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn publishable(mut self) -> Self {
+        self.publishable = true;
+        self
+    }
+
     /// Returns the format.
     ///
     /// # Errors
     ///
-    /// [`KeyFormatError::CompactCannotCarryTag`] when tags are required and compact keys accepted.
+    /// * [`KeyFormatError::CompactCannotCarryTag`] when tags are required and compact keys accepted,
+    /// * [`KeyFormatError::PublishableWord`] when keys can be publishable and the environment is `pub`, or the last word of
+    ///   the prefix is.
     pub fn build(self) -> Result<KeyFormat, KeyFormatError> {
+        if self.publishable {
+            lead::check_publishable(&self.prefix, self.environment)?;
+        }
         let format = self.assemble();
         if matches!(format.tags, TagPolicy::Required(_)) && format.styles.compact {
             return Err(KeyFormatError::CompactCannotCarryTag);
@@ -182,9 +223,8 @@ impl KeyFormatBuilder {
 
     fn assemble(mut self) -> KeyFormat {
         self.styles.accept(self.styles.new);
-        let lead = format!("{}_{}_", self.prefix, self.environment);
         KeyFormat {
-            lead: ShortText::new(lead.as_bytes()).unwrap_or_default(),
+            leads: Leads::new(&self.prefix, self.environment, self.publishable),
             prefix: self.prefix,
             environment: self.environment,
             styles: self.styles,

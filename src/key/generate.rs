@@ -4,8 +4,8 @@ use crate::random::SecureRandom;
 
 use super::format::Shape;
 use super::{
-    GenerateError, HintTail, KeyFormat, KeyId, KeyStyle, PresentedSecret, SecretKey, TagPolicy,
-    TagRing, base62, checksum,
+    GenerateError, HintTail, KeyFormat, KeyId, KeyKind, KeyStyle, PresentedSecret, SecretKey,
+    TagPolicy, TagRing, base62, checksum,
 };
 
 /// How many random bytes are asked for at a time. 62 of 64 lead to a symbol, so one batch makes a secret.
@@ -76,7 +76,7 @@ impl GeneratedKey {
         self.hint_tail
     }
 
-    /// Returns what a list shows of the key, as [`KeyFormat::hint`] does.
+    /// Returns what a list shows of the key, as [`KeyFormat::hint_of`] does.
     #[must_use]
     pub fn hint(&self) -> String {
         let lead = self.plaintext.expose().get(..self.lead_len);
@@ -85,7 +85,7 @@ impl GeneratedKey {
 }
 
 impl KeyFormat {
-    /// Makes a key: new id, new secret.
+    /// Makes a secret key: new id, new secret.
     ///
     /// The id is random. Two ids can be the same (in one of six thousand sets of a billion standard ids; in one of
     /// four hundred sets of a million compact ones), so the store must refuse the second and the caller try again.
@@ -95,16 +95,29 @@ impl KeyFormat {
     /// * [`GenerateError::Random`] when the source of randomness failed,
     /// * [`GenerateError::StuckRandom`] when it repeats itself.
     pub fn generate(&self, random: &dyn SecureRandom) -> Result<GeneratedKey, GenerateError> {
+        self.generate_kind(KeyKind::Secret, random)
+    }
+
+    /// Makes a key of that kind, as [`KeyFormat::generate`] makes a secret one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KeyFormat::generate`]; [`GenerateError::Kind`] when this format was not told of keys of that kind.
+    pub fn generate_kind(
+        &self,
+        kind: KeyKind,
+        random: &dyn SecureRandom,
+    ) -> Result<GeneratedKey, GenerateError> {
         let mut id = [0; 12];
         let id = id
             .get_mut(..self.style().id_len())
             .ok_or(GenerateError::Style)?;
         draw(id, random)?;
         let id = KeyId::known(id).ok_or(GenerateError::Style)?;
-        self.generate_for(id, random)
+        self.generate_kind_for(kind, id, random)
     }
 
-    /// Makes a new secret for a key that exists, in the style of its id.
+    /// Makes a new secret for a secret key that exists, in the style of its id.
     ///
     /// # Errors
     ///
@@ -116,6 +129,21 @@ impl KeyFormat {
         id: KeyId,
         random: &dyn SecureRandom,
     ) -> Result<GeneratedKey, GenerateError> {
+        self.generate_kind_for(KeyKind::Secret, id, random)
+    }
+
+    /// Makes a new secret for a key of that kind that exists, in the style of its id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`KeyFormat::generate_for`]; [`GenerateError::Kind`] when this format was not told of keys of that kind.
+    pub fn generate_kind_for(
+        &self,
+        kind: KeyKind,
+        id: KeyId,
+        random: &dyn SecureRandom,
+    ) -> Result<GeneratedKey, GenerateError> {
+        let lead = self.leads().of(kind).ok_or(GenerateError::Kind)?;
         let style = id.style();
         if !self.accepts(style) {
             return Err(GenerateError::Style);
@@ -129,16 +157,16 @@ impl KeyFormat {
         Ok(GeneratedKey {
             id,
             hint_tail: HintTail::known(hint_tail),
-            plaintext: self.render(id, secret),
-            lead_len: self.lead().len(),
+            plaintext: self.render(lead, id, secret),
+            lead_len: lead.len(),
         })
     }
 
-    fn render(&self, id: KeyId, secret: &[u8]) -> SecretKey {
+    fn render(&self, lead: &str, id: KeyId, secret: &[u8]) -> SecretKey {
         let shape = self.shape(id.style());
         // SECURITY: all the room at once. Growing would leave a copy of the secret behind, unwiped.
-        let mut text = Zeroizing::new(String::with_capacity(self.lead().len() + shape.len()));
-        text.push_str(self.lead());
+        let mut text = Zeroizing::new(String::with_capacity(lead.len() + shape.len()));
+        text.push_str(lead);
         text.push_str(id.as_str());
         push(&mut text, secret);
         if let (Shape::Tagged, Some(ring)) = (shape, self.ring()) {

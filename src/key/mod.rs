@@ -15,7 +15,7 @@ mod format;
 mod generate;
 mod hint;
 mod id;
-mod kind;
+mod lead;
 mod owner;
 mod parse;
 mod prefix;
@@ -27,6 +27,7 @@ mod tag;
 mod text;
 mod thumbprint;
 
+pub use crate::kind::KeyKind;
 pub use crate::networks::{NetworkError, Networks};
 
 pub(crate) use canonical::canonical;
@@ -41,7 +42,7 @@ pub use format::{KeyFormat, KeyFormatBuilder};
 pub use generate::GeneratedKey;
 pub use hint::HintTail;
 pub use id::KeyId;
-pub use kind::KeyKind;
+pub(crate) use lead::{PUBLISHABLE, lead_of};
 pub use owner::OwnerId;
 pub use parse::ParsedKey;
 pub use prefix::Prefix;

@@ -2,8 +2,8 @@ use std::fmt;
 
 use super::format::Shape;
 use super::{
-    Environment, HintTail, KeyFormat, KeyId, KeyParseError, KeyStyle, Prefix, PresentedSecret,
-    TagPolicy, TagStatus, base62, checksum,
+    Environment, HintTail, KeyFormat, KeyId, KeyKind, KeyParseError, KeyStyle, PUBLISHABLE,
+    PresentedSecret, TagPolicy, TagStatus, base62, checksum,
 };
 
 /// A presented key in its parts, borrowed from where it arrived. Made by [`KeyFormat::parse`].
@@ -29,6 +29,7 @@ pub struct ParsedKey<'k> {
     whole: &'k [u8],
     secret: &'k [u8],
     id: KeyId,
+    kind: KeyKind,
     hint_tail: HintTail,
     tag: TagStatus,
 }
@@ -44,6 +45,17 @@ impl<'k> ParsedKey<'k> {
     #[must_use]
     pub fn style(&self) -> KeyStyle {
         self.id.style()
+    }
+
+    /// Returns the kind that the key's beginning claims.
+    ///
+    /// # Security
+    ///
+    /// A claim: anyone can write another beginning before the same body. What the key is, its record says, and the two
+    /// must agree.
+    #[must_use]
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
     }
 
     /// Returns the private part.
@@ -75,6 +87,7 @@ impl fmt::Debug for ParsedKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ParsedKey")
             .field("id", &self.id)
+            .field("kind", &self.kind)
             .field("style", &self.style())
             .field("tag", &self.tag)
             .finish_non_exhaustive()
@@ -84,7 +97,7 @@ impl fmt::Debug for ParsedKey<'_> {
 impl KeyFormat {
     /// Reads a presented key.
     ///
-    /// Checks in this order, the cheap first: length, prefix and environment, style, alphabet, checksum, tag. Nothing is
+    /// Checks in this order, the cheap first: length, prefix, kind and environment, style, alphabet, checksum, tag. Nothing is
     /// trimmed and no case is folded. Allocates nothing and never panics, whatever the bytes.
     ///
     /// # Errors
@@ -98,8 +111,8 @@ impl KeyFormat {
         if !(Self::MIN_LEN..=Self::MAX_LEN).contains(&presented.len()) {
             return Err(KeyParseError::Length);
         }
-        let Some(body) = presented.strip_prefix(self.lead().as_bytes()) else {
-            return Err(foreign(self.prefix(), presented));
+        let Some((kind, body)) = self.leads().strip(presented) else {
+            return Err(foreign(self, presented));
         };
         let shape = Shape::of_len(body.len()).ok_or(KeyParseError::Length)?;
         if !self.accepts(shape.style()) {
@@ -112,7 +125,15 @@ impl KeyFormat {
             Shape::Compact => TagStatus::Absent,
             Shape::Standard | Shape::Tagged => check_tail(self.tags(), presented, shape)?,
         };
-        split(presented, body, shape.style(), tag).ok_or(KeyParseError::Length)
+        let parts = split(body, shape.style()).ok_or(KeyParseError::Length)?;
+        Ok(ParsedKey {
+            whole: presented,
+            secret: parts.secret,
+            id: parts.id,
+            kind,
+            hint_tail: parts.hint_tail,
+            tag,
+        })
     }
 }
 
@@ -146,34 +167,42 @@ fn check_tag(policy: &TagPolicy, tagged: &[u8]) -> Result<TagStatus, KeyParseErr
     }
 }
 
-fn split<'k>(
-    whole: &'k [u8],
-    body: &'k [u8],
-    style: KeyStyle,
-    tag: TagStatus,
-) -> Option<ParsedKey<'k>> {
+/// What stands in a body besides its tail.
+struct Parts<'k> {
+    id: KeyId,
+    secret: &'k [u8],
+    hint_tail: HintTail,
+}
+
+fn split(body: &[u8], style: KeyStyle) -> Option<Parts<'_>> {
     let (id, rest) = body.split_at_checked(style.id_len())?;
     let secret = rest.get(..style.secret_len())?;
-    Some(ParsedKey {
-        whole,
-        secret,
+    Some(Parts {
         id: KeyId::known(id)?,
+        secret,
         hint_tail: HintTail::known(*secret.last_chunk()?),
-        tag,
     })
 }
 
 /// Tells a key of another environment from everything else that does not begin like our keys.
 #[cold]
-fn foreign(prefix: &Prefix, presented: &[u8]) -> KeyParseError {
+fn foreign(format: &KeyFormat, presented: &[u8]) -> KeyParseError {
     let rest = presented
-        .strip_prefix(prefix.as_str().as_bytes())
+        .strip_prefix(format.prefix().as_str().as_bytes())
         .and_then(|rest| rest.strip_prefix(b"_"));
-    if rest.is_some_and(is_environment_and_body) {
+    if rest.is_some_and(|rest| is_of_other_environment(format, rest)) {
         KeyParseError::WrongEnvironment
     } else {
         KeyParseError::Prefix
     }
+}
+
+fn is_of_other_environment(format: &KeyFormat, rest: &[u8]) -> bool {
+    let published = rest
+        .strip_prefix(PUBLISHABLE.as_bytes())
+        .and_then(|rest| rest.strip_prefix(b"_"))
+        .filter(|_| format.accepts_kind(KeyKind::Publishable));
+    is_environment_and_body(rest) || published.is_some_and(is_environment_and_body)
 }
 
 /// The body has no underscore, so the last one ends the environment, whatever the prefix holds.

@@ -204,7 +204,7 @@ impl KeyRecord {
     /// Returns what the access rules look at.
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
-        Subject::new(&self.grant, &self.denied, &self.tenant)
+        Subject::new(&self.grant, &self.denied, &self.tenant, self.kind)
     }
 }
 
@@ -310,13 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn hands_grant_denials_and_tenant_to_the_access_rules() {
+    fn hands_grant_denials_tenant_and_kind_to_the_access_rules() {
         let mut record = record();
         record.denied = vec!["leads:delete".parse().unwrap()];
+        record.kind = KeyKind::Publishable;
         let subject = record.subject();
         assert_eq!(
             subject,
-            Subject::new(&record.grant, &record.denied, &record.tenant)
+            Subject::new(
+                &record.grant,
+                &record.denied,
+                &record.tenant,
+                KeyKind::Publishable
+            )
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Actor, KeyService, LifecycleError};
 use crate::audit::AuditKind;
-use crate::key::{Environment, KeyId, KeyStatus};
+use crate::key::{Environment, KeyId, KeyKind, KeyStatus};
 
 impl KeyService {
     /// Returns the actor as the store knows it now.
@@ -24,6 +24,10 @@ impl KeyService {
             && self.judge_age(&record, own.generation(), now).is_ok();
         if record.status(now) != KeyStatus::Active || !is_live {
             return Err(LifecycleError::ActorEnded);
+        }
+        // SECURITY: whatever its record and the policy say it may do.
+        if record.kind == KeyKind::Publishable {
+            return Err(LifecycleError::PublishableActor);
         }
         let actor = actor.refreshed(record);
         actor.may_manage(&self.inner.policy, &self.inner.settings.manage)?;
@@ -48,16 +52,23 @@ impl KeyService {
         }
     }
 
-    /// A key of another environment or style would get a secret that this service itself refuses.
+    /// A key of another environment, style or kind would get a secret that this service itself refuses.
     pub(super) fn check_own_format(
         &self,
         id: &KeyId,
         environment: &Environment,
+        kind: KeyKind,
     ) -> Result<(), LifecycleError> {
         if !self.inner.format.accepts(id.style()) {
             return Err(LifecycleError::invalid(
                 "id",
                 "has a style that the service does not accept",
+            ));
+        }
+        if !self.inner.format.accepts_kind(kind) {
+            return Err(LifecycleError::invalid(
+                "kind",
+                "is not one that the service accepts",
             ));
         }
         if *environment != self.inner.format.environment() {

@@ -14,7 +14,7 @@ use super::retire::Retiring;
 use super::trail::Trail;
 use super::usage::UsageLog;
 use super::{Actor, Inner, KeyService, LimitPlan, UnknownTier};
-use crate::access::{NameError, RoleName};
+use crate::access::{AccessPolicy, NameError, Permission, RoleName};
 use crate::audit::{
     AuditError, AuditObserver, AuditRecorder, AuditRecorderBuilder, AuditSink, MemorySink,
 };
@@ -53,6 +53,12 @@ pub enum BuildError {
     RotationRole {
         /// The role.
         role: RoleName,
+    },
+    /// The policy publishes the permission to manage keys: whoever reads a page with a key in it could make others.
+    #[error("`{permission}` manages keys and is publishable")]
+    PublishableManagement {
+        /// The managing permission.
+        permission: Permission,
     },
     /// An issuing rule limits the keys of an owner, and the store cannot count them in the same step as an insert.
     #[error("the store cannot hold an owner to a number of keys")]
@@ -114,6 +120,7 @@ impl KeyServiceBuilder {
     pub fn build(self) -> Result<KeyService, BuildError> {
         let runtime = Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         self.check()?;
+        let manage = unpublished(self.manage, &self.policy)?;
         let limits = match self.limits {
             Some(plan) => plan,
             None => LimitPlan::standard()?,
@@ -144,7 +151,7 @@ impl KeyServiceBuilder {
         let settings = Settings {
             strict: self.strict,
             audit_successes: self.audit_successes,
-            manage: self.manage.map_or_else(|| "manage_keys".parse(), Ok)?,
+            manage,
             rotation_age: self.rotation_age,
             exposure: self.exposure,
         };
@@ -229,6 +236,17 @@ impl KeyServiceBuilder {
         }
         Ok(())
     }
+}
+
+fn unpublished(
+    manage: Option<Permission>,
+    policy: &AccessPolicy,
+) -> Result<Permission, BuildError> {
+    let permission = manage.map_or_else(|| "manage_keys".parse(), Ok)?;
+    if policy.publishes(&permission) {
+        return Err(BuildError::PublishableManagement { permission });
+    }
+    Ok(permission)
 }
 
 fn start_recorder(

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::IssueRule;
 use crate::BoxError;
-use crate::access::{CeilingError, Permission};
+use crate::access::{CeilingError, Permission, PublishableError};
 use crate::audit::{AuditError, PurgeError};
 use crate::key::KeyId;
 use crate::second_factor::FactorError;
@@ -18,6 +18,9 @@ pub enum LifecycleError {
     /// The acting key was revoked, disabled or rotated away, has expired, or has become too old, since it was verified.
     #[error("the acting key has ended")]
     ActorEnded,
+    /// The acting key is publishable: anybody could be it.
+    #[error("a publishable key manages no keys")]
+    PublishableActor,
     /// The acting key lacks the managing permission.
     #[error("the acting key lacks `{needed}`")]
     NotPermitted {
@@ -33,6 +36,9 @@ pub enum LifecycleError {
         /// What reaches too far.
         what: &'static str,
     },
+    /// The key is publishable and would hold what must not be published; it says what.
+    #[error(transparent)]
+    NotPublishable(#[from] PublishableError),
     /// One of the [issuing rules](super::IssuePolicy) is not kept.
     #[error("{rule}")]
     Rule {
@@ -124,9 +130,11 @@ impl LifecycleError {
         matches!(
             self,
             Self::ActorEnded
+                | Self::PublishableActor
                 | Self::NotPermitted { .. }
                 | Self::BeyondActor(_)
                 | Self::ExceedsActor { .. }
+                | Self::NotPublishable(_)
                 | Self::Rule { .. }
         ) || self.broken_record().is_some()
     }
@@ -145,8 +153,10 @@ impl LifecycleError {
         match self {
             Self::NotFound => "not_found",
             Self::ActorEnded => "actor_ended",
+            Self::PublishableActor => "publishable_actor",
             Self::NotPermitted { .. } => "not_permitted",
             Self::BeyondActor(_) | Self::ExceedsActor { .. } => "beyond_actor",
+            Self::NotPublishable(_) => "not_publishable",
             Self::Rule { rule } => rule.code(),
             Self::SecondFactor(error) => error.code(),
             Self::Invalid { .. } => "invalid",

@@ -45,15 +45,19 @@ impl FreshRecord {
         self.0.record()
     }
 
-    /// Keeps the credentials that the presented secret could belong to.
+    /// Keeps the credentials that the presented secret could belong to, if the key is of the kind that it claims.
     ///
-    /// SECURITY: before the state, so that a stranger who knows an id learns nothing of the state; and before any
+    /// SECURITY: kind first, in the one step that every presented key goes through: nobody makes a secret key of a
+    /// publishable one, or the reverse, by writing another beginning. All before the state, so that a stranger who knows an id learns nothing of the state; and before any
     /// slow hash, so that a wrong secret costs no more than an unknown id.
     pub(super) fn suspect(
         self,
         presented: &ParsedKey<'_>,
         hashing: &Hashing,
     ) -> Result<Suspected, Rejection> {
+        if presented.kind() != self.0.record().kind {
+            return Err(Rejection::WrongKind);
+        }
         let fits = |credential: &Credential| cheap_check(credential, presented, hashing);
         let record = self.0.to_show();
         let current = fits(&record.current);

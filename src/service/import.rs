@@ -4,13 +4,13 @@ use super::issue::StoreFailure;
 use super::{Actor, IssueKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{DigestText, SecretOrigin};
-use crate::key::{Credential, HintTail, KeyId, KeyRecord};
+use crate::key::{Credential, HintTail, KeyId, KeyKind, KeyRecord};
 
 /// A key of another system, of which the digest is known and the secret is not.
 ///
 /// The key must have one of the shapes this service accepts (the compact one is there for that), so that its id can be
 /// read from it. Its secret may be guessable: nothing fast is ever kept of it, and every verification of it pays the
-/// slow hash until its owner rotates it.
+/// slow hash until its owner rotates it. For that reason it cannot be a publishable one.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ImportKey {
@@ -44,7 +44,7 @@ impl KeyService {
     /// # Errors
     ///
     /// As [`KeyService::issue`]; [`LifecycleError::Invalid`] for a digest of an unknown scheme or a cost out of bounds,
-    /// for an id that is taken, and for one of a style that the format does not accept.
+    /// for an id that is taken, for one of a style that the format does not accept, and for a publishable key.
     pub async fn import(
         &self,
         actor: &Actor,
@@ -57,10 +57,14 @@ impl KeyService {
             hint,
             settings,
         } = request;
+        // SECURITY: an imported secret costs a slow hash at every use, and anybody could use this one.
+        if settings.kind == KeyKind::Publishable {
+            return Err(LifecycleError::invalid("kind", "must be secret"));
+        }
         let settings = self.with_defaults(settings);
         validate::issue(&settings, &self.inner, now)?;
         let environment = self.inner.format.environment();
-        self.check_own_format(&id, &environment)?;
+        self.check_own_format(&id, &environment, settings.kind)?;
         let usable = self.inner.hashing.plan(&digest);
         usable.map_err(|error| LifecycleError::invalid("digest", error.to_string()))?;
         let mut credential = Credential::new(digest, SecretOrigin::Imported, now);

@@ -7,7 +7,7 @@ use super::trail::Told;
 use super::{Actor, IssueKey, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
 use crate::hash::{Lane, Overloaded, SecretOrigin};
-use crate::key::{Credential, GeneratedKey, KeyId, KeyRecord};
+use crate::key::{Credential, GeneratedKey, KeyId, KeyKind, KeyRecord};
 use crate::second_factor::FactorOperation;
 use crate::store::{AuditedError, StoreError};
 use crate::time::Timestamp;
@@ -25,10 +25,11 @@ impl KeyService {
     ///
     /// * [`LifecycleError::NotPermitted`], [`LifecycleError::BeyondActor`], [`LifecycleError::ExceedsActor`]: the actor
     ///   is a key and may not issue this one;
+    /// * [`LifecycleError::NotPublishable`]: the key is publishable and would hold what the policy does not publish;
     /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: one of the [issuing rules](super::IssuePolicy) is
     ///   not kept;
     /// * [`LifecycleError::Invalid`]: a text too long or empty, an unknown tier or role, an ill-formed scope, an expiry
-    ///   that has passed;
+    ///   that has passed, a kind that the format does not make;
     /// * [`LifecycleError::OwnerLimit`]: the owner has too many active keys;
     /// * [`LifecycleError::Audit`], [`LifecycleError::Overloaded`], [`LifecycleError::Unavailable`]: out of order.
     ///
@@ -48,7 +49,7 @@ impl KeyService {
             .clear_issue(actor, &request, AuditKind::KeyCreated, now)
             .await?;
         for _ in 0..DRAWS {
-            let generated = self.draw()?;
+            let generated = self.draw(request.kind)?;
             let credential = self.new_credential(&generated, now).await?;
             // A slow hash lies behind us: the acting key may have ended meanwhile.
             self.may_issue(actor, &request, AuditKind::KeyCreated, now)
@@ -131,6 +132,7 @@ impl KeyService {
         now: Timestamp,
     ) -> Result<(), LifecycleError> {
         let rules = self.rules_for(&request.subject());
+        self.inner.policy.check_publishable(&request.subject())?;
         rules.check_justification(request.justification.as_deref())?;
         rules.check_networks(request.networks.as_ref())?;
         rules.check_lifetime(now, request.expiry.moment(now))?;
@@ -140,10 +142,10 @@ impl KeyService {
         Ok(())
     }
 
-    fn draw(&self) -> Result<GeneratedKey, LifecycleError> {
+    fn draw(&self, kind: KeyKind) -> Result<GeneratedKey, LifecycleError> {
         self.inner
             .format
-            .generate(&*self.inner.random)
+            .generate_kind(kind, &*self.inner.random)
             .map_err(LifecycleError::unavailable)
     }
 

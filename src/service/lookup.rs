@@ -6,7 +6,7 @@ use super::trail::Told;
 use super::{Actor, KeyService, LifecycleError};
 use crate::access::{Requirement, Target, TenantBinding};
 use crate::audit::AuditKind;
-use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId};
+use crate::key::{KeyId, KeyRecord, KeyStatus, OwnerId, lead_of};
 use crate::store::{AuditedError, ListKeys, ListOrder, Page, StoreError, UsageFilter};
 use crate::time::Timestamp;
 
@@ -198,13 +198,14 @@ impl KeyService {
             .is_allowed()
     }
 
-    /// Returns the form of a key for lists: `pm_live_…a1B2`, or `None` if the last four characters of its secret are not known, as with
+    /// Returns the form of a key for lists: `pm_live_…a1B2`, `pm_pub_live_…a1B2` of a publishable one, or `None` if the last four characters of its secret are not known, as with
     /// some imported keys.
     #[must_use]
     pub fn hint(&self, record: &KeyRecord) -> Option<String> {
-        let (prefix, environment) = (self.inner.format.prefix(), &record.environment);
         let tail = record.current.hint?;
-        Some(format!("{prefix}_{environment}_…{tail}"))
+        let prefix = self.inner.format.prefix();
+        let lead = lead_of(record.kind, prefix, record.environment);
+        Some(format!("{lead}…{tail}"))
     }
 
     /// Removes a key that is revoked or expired from the store, for good.

@@ -18,6 +18,8 @@ pub enum Rejection {
     UnknownKey,
     /// The id exists, the secret is another.
     WrongSecret,
+    /// The key says that it is of another kind than its record does: somebody wrote another beginning before it.
+    WrongKind,
     /// The secret was the right one until a rotation ended it.
     Superseded,
     /// The secret was the right one until it was seen where others can read it, and its grace is over.
@@ -80,6 +82,7 @@ impl Rejection {
             Self::Malformed(error) => error.code(),
             Self::UnknownKey => "unknown_key",
             Self::WrongSecret => "wrong_secret",
+            Self::WrongKind => "wrong_kind",
             Self::Superseded => "superseded",
             Self::Exposed => "exposed",
             Self::Revoked => "revoked",
@@ -109,6 +112,7 @@ impl Rejection {
             Self::Malformed(_)
             | Self::UnknownKey
             | Self::WrongSecret
+            | Self::WrongKind
             | Self::Superseded
             | Self::Exposed
             | Self::Revoked
@@ -128,7 +132,7 @@ impl Rejection {
     pub(super) const fn is_failed_attempt(&self) -> bool {
         matches!(
             self,
-            Self::Malformed(_) | Self::UnknownKey | Self::WrongSecret
+            Self::Malformed(_) | Self::UnknownKey | Self::WrongSecret | Self::WrongKind
         )
     }
 }

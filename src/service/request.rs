@@ -4,7 +4,7 @@ use super::actor::Reach;
 use super::{Actor, IssueRules};
 use crate::access::{Grant, Scope, Subject, TenantBinding};
 use crate::key::{
-    Credential, Environment, KeyId, KeyRecord, Metadata, Networks, OwnerId, Thumbprint,
+    Credential, Environment, KeyId, KeyKind, KeyRecord, Metadata, Networks, OwnerId, Thumbprint,
 };
 use crate::time::Timestamp;
 
@@ -27,6 +27,7 @@ use crate::time::Timestamp;
 pub struct IssueKey {
     pub(super) owner: OwnerId,
     pub(super) name: String,
+    pub(super) kind: KeyKind,
     pub(super) grant: Grant,
     pub(super) tenant: TenantBinding,
     pub(super) description: Option<String>,
@@ -58,11 +59,12 @@ impl Expiry {
 }
 
 impl IssueKey {
-    /// Returns the request for a key of `owner` with that grant: bound to no tenant, without expiry, in the default tier.
+    /// Returns the request for a secret key of `owner` with that grant: bound to no tenant, without expiry, in the default tier.
     pub fn new(owner: OwnerId, name: impl Into<String>, grant: Grant) -> Self {
         Self {
             owner,
             name: name.into(),
+            kind: KeyKind::Secret,
             grant,
             tenant: TenantBinding::None,
             description: None,
@@ -75,6 +77,25 @@ impl IssueKey {
             expiry: Expiry::Never,
             owner_limit: None,
         }
+    }
+
+    /// Sets the kind, for good: a publishable key holds only what the policy publishes and says so in its prefix. The
+    /// service's format must make keys of that kind.
+    ///
+    /// ```
+    /// use keyward::access::Grant;
+    /// use keyward::key::KeyKind;
+    /// use keyward::service::IssueKey;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let grant = Grant::Role("storefront".parse()?);
+    /// let request = IssueKey::new("acme".parse()?, "shop window", grant).with_kind(KeyKind::Publishable);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_kind(mut self, kind: KeyKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Binds the key to a tenant, or to the platform as a whole.
@@ -154,7 +175,7 @@ impl IssueKey {
 
     /// What the key is going to be able to do.
     pub(super) fn subject(&self) -> Subject<'_> {
-        Subject::new(&self.grant, &self.denied, &self.tenant)
+        Subject::new(&self.grant, &self.denied, &self.tenant, self.kind)
     }
 
     /// Returns what the ceiling of the actor is held against.
@@ -188,6 +209,7 @@ impl IssueKey {
             now,
             actor.reference().clone(),
         );
+        record.kind = self.kind;
         record.tenant = self.tenant.clone();
         record.description.clone_from(&self.description);
         record.tier.clone_from(&self.tier);

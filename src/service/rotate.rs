@@ -76,7 +76,7 @@ impl KeyService {
     /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: the key is one that needs a second factor to be
     ///   issued, and so does a new secret of it, unless the key rotates itself;
     /// * [`LifecycleError::WrongState`]: a revoked or expired key cannot be revived;
-    /// * [`LifecycleError::Invalid`]: a wait of more than a year; or the key belongs to another environment than this service, or has a style that its
+    /// * [`LifecycleError::Invalid`]: a wait of more than a year; or the key belongs to another environment than this service, or has a style or kind that its
     ///   format does not accept: what would be made of it, it would refuse;
     /// * [`LifecycleError::Contended`]: it was rotated meanwhile;
     /// * [`LifecycleError::Audit`], [`LifecycleError::Overloaded`], [`LifecycleError::Unavailable`]: out of order.
@@ -95,7 +95,8 @@ impl KeyService {
         let operation = FactorOperation::new(AuditKind::KeyRotated).on(*id);
         let is_needed = self.rotation_needs_factor(actor, &before);
         let cleared = self.clear(actor, operation, is_needed).await?;
-        let generated = self.inner.format.generate_for(*id, &*self.inner.random);
+        let format = &self.inner.format;
+        let generated = format.generate_kind_for(before.kind, *id, &*self.inner.random);
         let generated = generated.map_err(LifecycleError::unavailable)?;
         let fresh = self
             .new_credential(&generated, self.inner.clock.now())
@@ -138,7 +139,7 @@ impl KeyService {
             let record = self.vouched(&actor, id).await?.into_record();
             check_rotatable(&record, self.inner.clock.now())?;
             actor.check_successor(&record)?;
-            self.check_own_format(id, &record.environment)?;
+            self.check_own_format(id, &record.environment, record.kind)?;
             actor.encloses(&self.inner.policy, &self.inner.limits, &Reach::of(&record))?;
             if self.rotation_needs_factor(&actor, &record) {
                 self.check_askable(&actor)?;

@@ -99,7 +99,7 @@ impl KeyService {
     /// # Errors
     ///
     /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key. All
-    /// [issuing rules](super::IssuePolicy) hold for the key as it is.
+    /// [issuing rules](super::IssuePolicy) hold for the key as it is, and what holds for publishable ones.
     pub async fn enable(
         &self,
         actor: &Actor,
@@ -110,6 +110,7 @@ impl KeyService {
 
     fn check_record(&self, record: &KeyRecord) -> Result<(), LifecycleError> {
         let rules = self.rules_for(&record.subject());
+        self.inner.policy.check_publishable(&record.subject())?;
         rules.check_justification(record.justification.as_deref())?;
         rules.check_networks(record.networks.as_ref())?;
         rules.check_lifetime(record.created_at, record.expires_at)?;

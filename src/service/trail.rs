@@ -7,7 +7,7 @@ use super::actor::View;
 use super::{Actor, LifecycleError, Rejection, RequestContext, VerifiedKey, VerifyError};
 use crate::access::{DenyReason, Requirement, TenantBinding};
 use crate::audit::{AuditError, AuditEvent, AuditKind, AuditRecorder, Outcome, PLATFORM, Pending};
-use crate::key::{KeyId, KeyRecord};
+use crate::key::{KeyId, KeyKind, KeyRecord};
 use crate::rate_limit::RateDecision;
 use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
@@ -328,6 +328,9 @@ pub(super) fn of_record(event: AuditEvent, record: &KeyRecord) -> AuditEvent {
         }
         TenantBinding::Platform => event = event.with_detail("tenant_binding", "platform"),
         TenantBinding::None => {}
+    }
+    if record.kind == KeyKind::Publishable {
+        event = event.with_detail("key_kind", record.kind.as_str());
     }
     if let Some(role) = record.grant.role() {
         event = event.with_role(Arc::<str>::from(role.clone()));

@@ -32,7 +32,7 @@ impl<T: Clone> Field<T> {
     }
 }
 
-/// Changes to a key's settings. What is not named stays. Secrets and usage are out of its reach.
+/// Changes to a key's settings. What is not named stays. Secrets, usage and the kind are out of its reach.
 ///
 /// ```
 /// use keyward::service::{Field, UpdateKey};
@@ -158,6 +158,7 @@ impl KeyService {
     /// # Errors
     ///
     /// * [`LifecycleError::Invalid`]: a value breaks a bound or names something unknown;
+    /// * [`LifecycleError::NotPublishable`]: the key is publishable and would hold what the policy does not publish;
     /// * [`LifecycleError::Rule`], [`LifecycleError::SecondFactor`]: what changes falls under an
     ///   [issuing rule](super::IssuePolicy) that is not kept;
     /// * [`LifecycleError::WrongState`]: the key is revoked, or has expired (an expired key is not revived);
@@ -239,6 +240,9 @@ impl KeyService {
                 Field::Leave | Field::Clear | Field::Set(_) => next.justification.as_deref(),
             };
             rules.check_justification(given)?;
+        }
+        if changes(&["grant", "tenant"]) {
+            self.inner.policy.check_publishable(&next.subject())?;
         }
         if changes(&["grant", "denied", "networks"]) {
             rules.check_networks(next.networks.as_ref())?;

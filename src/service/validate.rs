@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::request::Expiry;
 use super::{Field, Inner, IssueKey, LifecycleError, UpdateKey};
 use crate::access::{Grant, Scope};
+use crate::key::KeyKind;
 use crate::time::Timestamp;
 
 /// A name is shown in lists and logs.
@@ -51,6 +52,7 @@ pub(super) fn issue(
     known_tier("tier", request.tier.as_deref(), inner)?;
     grant(&request.grant, inner)?;
     scopes("denied", &request.denied)?;
+    known_kind(request.kind, inner)?;
     let ends = match request.expiry {
         Expiry::After(lifetime) if lifetime.is_zero() => Some(now),
         other => other.moment(now),
@@ -113,6 +115,14 @@ fn known_tier(
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn known_kind(kind: KeyKind, inner: &Inner) -> Result<(), LifecycleError> {
+    if inner.format.accepts_kind(kind) {
+        return Ok(());
+    }
+    let problem = "is not one that the service makes";
+    Err(LifecycleError::invalid("kind", problem))
 }
 
 /// A role that the policy does not know would grant nothing today and perhaps everything tomorrow.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{RequestContext, Retirement, trail};
 use crate::access::Grant;
 use crate::audit::{ActorRef, AuditEvent, AuditKind, DeferredEvent};
-use crate::key::{Generation, KeyId, KeyRecord, OwnerId};
+use crate::key::{Generation, KeyId, KeyKind, KeyRecord, OwnerId};
 use crate::time::Timestamp;
 
 /// From a day on the trail says how long a key had not been used: less is every night and weekend.
@@ -118,6 +118,12 @@ impl VerifiedKey {
         self.inner.record.id
     }
 
+    /// Returns whether the key is kept secret or in anybody's hands.
+    #[must_use]
+    pub fn kind(&self) -> KeyKind {
+        self.inner.record.kind
+    }
+
     /// Returns whom the key belongs to.
     #[must_use]
     pub fn owner(&self) -> &OwnerId {
@@ -178,6 +184,7 @@ impl fmt::Debug for VerifiedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedKey")
             .field("id", &self.inner.record.id)
+            .field("kind", &self.inner.record.kind)
             .field("owner", &self.inner.record.owner)
             .field("generation", &self.inner.generation)
             .field("verified_at", &self.inner.verified_at)

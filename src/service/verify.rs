@@ -49,7 +49,8 @@ impl KeyService {
     /// Verifies a presented key.
     ///
     /// The order is fixed, cheap before dear: grammar, checksum and tag; the address's failure budget; the record,
-    /// read from the store in this call; the cheap part of the secret; the row's binding, if rows are bound; the key's state; the proof, or the slow hash and
+    /// read from the store in this call; its kind and the cheap part of the secret; the row's binding, if rows are bound; the
+    /// key's state; the proof, or the slow hash and
     /// a second read of the record; then what the key is bound to (environment, owner, its networks and its role's,
     /// certificate), and last the age of the secret by the [`RotationPolicy`](super::RotationPolicy).
     ///

@@ -20,12 +20,12 @@ use axum::body::Body;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use keyward::KeyService;
-use keyward::access::Grant;
+use keyward::access::{AccessPolicy, Grant};
 use keyward::async_trait;
 use keyward::audit::{AuditEvent, AuditKind, MemorySink};
 use keyward::hash::{Bcrypt, Hashing};
 use keyward::http::{ConnectionInfo, Scheme};
-use keyward::key::{KeyId, KeyRecord, Revision};
+use keyward::key::{KeyFormat, KeyId, KeyKind, KeyRecord, Revision};
 use keyward::rate_limit::{Quota, Tier, Tiers};
 use keyward::service::{Actor, IssueKey, KeyServiceBuilder, LimitPlan};
 use keyward::store::{
@@ -161,6 +161,19 @@ impl World {
             id: issued.record().id,
             text: issued.key().expose().to_owned(),
         }
+    }
+
+    /// A world that makes publishable keys, and one of them.
+    pub async fn publishing() -> (Self, Held) {
+        let policy = AccessPolicy::builder().publishable(["send_email"]);
+        let format = KeyFormat::builder().publishable();
+        let world = Self::with(|builder| {
+            let builder = builder.policy(policy.build().unwrap());
+            builder.format(format.build().unwrap())
+        });
+        let publishable = |request: IssueKey| request.with_kind(KeyKind::Publishable);
+        let key = world.key_with(publishable).await;
+        (world, key)
     }
 
     pub async fn record(&self, id: &KeyId) -> Arc<KeyRecord> {

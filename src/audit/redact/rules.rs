@@ -1,7 +1,7 @@
 //! Tells whether a key begins at a place in a text, and how much of it may be seen.
 
 use super::symbol::{End, Reader, Symbol};
-use crate::key::{Environment, KeyFormat, KeyStyle};
+use crate::key::{Environment, KeyFormat, KeyKind, KeyStyle, PUBLISHABLE};
 
 /// How long what follows prefix and environment may be in a key of the standard style, without and with a tag.
 const STANDARD: [usize; 2] = [61, 67];
@@ -46,6 +46,7 @@ pub(super) struct Rules {
     needle: Vec<u8>,
     standard: bool,
     compact: bool,
+    publishable: bool,
 }
 
 impl Rules {
@@ -54,6 +55,7 @@ impl Rules {
             needle: format!("{}_", format.prefix()).into_bytes(),
             standard: format.accepts(KeyStyle::Standard),
             compact: format.accepts(KeyStyle::Compact),
+            publishable: format.accepts_kind(KeyKind::Publishable),
         }
     }
 
@@ -62,8 +64,17 @@ impl Rules {
         &self.needle
     }
 
-    /// Judges what begins here.
+    /// Judges what begins here. A publishable key is nothing.
     pub(super) fn judge(&self, text: &[u8], at: usize, end: End) -> Verdict {
+        match self.judge_secret(text, at, end) {
+            Verdict::Key { .. } if self.is_publishable(&mut Reader::new(text, end), at) => {
+                Verdict::Nothing
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn judge_secret(&self, text: &[u8], at: usize, end: End) -> Verdict {
         let mut reader = Reader::new(text, end);
         let body = self
             .lead(&mut reader, at)
@@ -81,12 +92,33 @@ impl Rules {
         verdict.unless_starved(&reader, body.after(self.least_shown()))
     }
 
+    /// Tells whether a publishable key stands here.
+    ///
+    /// SECURITY: a whole one, of a right length. What is cut off, mistyped or glued to something may be a secret key, and is
+    /// judged as one.
+    fn is_publishable(&self, reader: &mut Reader<'_>, at: usize) -> bool {
+        if !self.publishable {
+            return false;
+        }
+        let mut lead = self.needle.iter().chain(PUBLISHABLE.as_bytes()).chain(b"_");
+        let body = lead
+            .try_fold(at, |at, byte| reader.eat(*byte, at))
+            .and_then(|at| self.environment(reader, at))
+            .map(|start| self.run(reader, start, self.longest() + 1));
+        body.is_some_and(|body| self.is_shape(body.len))
+    }
+
     /// Returns where the body begins, if prefix, environment and the underscores after them stand here.
     fn lead(&self, reader: &mut Reader<'_>, at: usize) -> Option<usize> {
-        let mut at = self
+        let at = self
             .needle
             .iter()
             .try_fold(at, |at, byte| reader.eat(*byte, at))?;
+        self.environment(reader, at)
+    }
+
+    /// Returns what comes after the environment that stands here and its underscore.
+    fn environment(&self, reader: &mut Reader<'_>, mut at: usize) -> Option<usize> {
         for _ in 0..Environment::MAX_LEN {
             let symbol = reader.alphanumeric(at)?;
             at = symbol.end;

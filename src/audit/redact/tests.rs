@@ -1,5 +1,6 @@
 use super::*;
-use crate::key::{KeyStyle, Prefix};
+use crate::key::{Environment, KeyKind, KeyStyle, Prefix, TagKey, TagPolicy, TagRing};
+use crate::random::OsRandom;
 
 const BODY: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs1rA0BT";
 const SHOWN: &str = "pm_live_0123456789AB[redacted]";
@@ -185,5 +186,104 @@ fn leaves_everything_else_alone() {
             matches!(redactor().redact(text), Cow::Borrowed(same) if same == text),
             "{text}"
         );
+    }
+}
+
+fn publishing() -> [KeyFormat; 4] {
+    let tags = TagPolicy::Required(TagRing::new(TagKey::new(&[3; 32]).unwrap()));
+    [
+        KeyFormat::builder(),
+        KeyFormat::builder().tags(tags),
+        KeyFormat::builder().style(KeyStyle::Compact),
+        KeyFormat::builder().also_accept(KeyStyle::Compact),
+    ]
+    .map(|builder| builder.publishable().build().unwrap())
+}
+
+/// The key as text, and cut up by a writer.
+fn both_ways(redactor: &Redactor, text: &str) -> [String; 2] {
+    let mut log = Vec::new();
+    let mut writer = redactor.writer(&mut log);
+    for piece in text.as_bytes().chunks(7) {
+        io::Write::write_all(&mut writer, piece).unwrap();
+        io::Write::flush(&mut writer).unwrap();
+    }
+    drop(writer);
+    [
+        redactor.redact(text).into_owned(),
+        String::from_utf8(log).unwrap(),
+    ]
+}
+
+#[test]
+fn leaves_publishable_keys_alone_in_every_environment() {
+    for name in 1..=Environment::MAX_LEN {
+        let environment = Environment::custom(&"e".repeat(name)).unwrap();
+        for len in [61, 67] {
+            let format = KeyFormat::builder().publishable();
+            let format = format.environment(environment).build().unwrap();
+            let key = format!("pm_pub_{environment}_{}", body(len));
+            for text in [format!("<{key}>"), encode(&key), key] {
+                let shown = both_ways(&Redactor::new(&format), &text);
+                assert_eq!(shown, [text.as_str(); 2]);
+            }
+        }
+    }
+}
+
+#[test]
+fn leaves_publishable_keys_alone_and_redacts_the_secret_ones_beside_them() {
+    for format in publishing() {
+        let [secret, public] = [KeyKind::Secret, KeyKind::Publishable]
+            .map(|kind| format.generate_kind(kind, &OsRandom::new()).unwrap());
+        let [secret, public] = [&secret, &public].map(|key| key.plaintext().expose());
+        let redactor = Redactor::new(&format);
+        let shown = redactor.redact(secret).into_owned();
+        assert!(shown.ends_with("[redacted]"));
+        for (text, expected) in [
+            (format!("{public} {secret}"), format!("{public} {shown}")),
+            (format!("{secret} {public}"), format!("{shown} {public}")),
+            (format!("{public}{secret}"), format!("{public}{shown}")),
+            (format!("{secret}{public}"), format!("{shown}{public}")),
+            (format!("pm_pub_{secret}"), format!("pm_pub_{shown}")),
+            (
+                format!("pm_pub_live_{secret}"),
+                format!("pm_pub_live_{shown}"),
+            ),
+        ] {
+            assert_eq!(both_ways(&redactor, &text), [expected.as_str(); 2]);
+        }
+    }
+}
+
+#[test]
+fn takes_what_is_no_whole_publishable_key_for_what_it_took_it_before() {
+    let format = KeyFormat::builder().publishable().build().unwrap();
+    let (told, silent) = (Redactor::new(&format), redactor());
+    for text in [
+        format!("pm_pub_{BODY}"),
+        format!("pm_pub_stage_{}", body(60)),
+        format!("pm_pub_stage_{}", body(62)),
+        format!("pm_pub_stage_{}-{}", body(30), body(30)),
+        format!("pm_pubs_live_{BODY}"),
+        format!("pm_PUB_stage_{BODY}"),
+        format!("pm_live_{BODY}"),
+    ] {
+        assert_eq!(told.redact(&text), silent.redact(&text));
+    }
+    assert!(
+        told.redact(&format!("pm_pub_{BODY}"))
+            .ends_with("[redacted]")
+    );
+}
+
+/// An environment of five or six letters makes the whole as long as a mistyped secret key.
+#[test]
+fn knows_no_publishable_keys_unless_told() {
+    let told = KeyFormat::builder().publishable().build().unwrap();
+    for environment in ["stage", "office"] {
+        let key = format!("pm_pub_{environment}_{BODY}");
+        assert_eq!(Redactor::new(&told).redact(&key), key);
+        assert!(redacted(&key).ends_with("[redacted]"));
     }
 }

@@ -162,8 +162,9 @@ impl From<LimitError> for Problem {
 /// |---|---|
 /// | `ActorEnded` | 401, as for every key that is not accepted |
 /// | `NotFound` | 404 |
-/// | `NotPermitted`, `BeyondActor`, `ExceedsActor` | 403 |
+/// | `NotPermitted`, `PublishableActor`, `BeyondActor`, `ExceedsActor` | 403 |
 /// | `Invalid` | 422, with `field` |
+/// | `NotPublishable` | 422 |
 /// | `Rule` | 403 where a second factor is missing, 422 where something else is |
 /// | `SecondFactor` | 403; 429 while wrong codes are slowed down |
 /// | `WrongState`, `OwnerLimit`, `RecordTampered`, `RecordUnbound`, `Contended` | 409 |
@@ -176,9 +177,11 @@ impl From<&LifecycleError> for Problem {
         match error {
             E::ActorEnded => Self::unauthenticated(),
             E::NotFound => plain(StatusCode::NOT_FOUND),
-            E::NotPermitted { .. } | E::BeyondActor(_) | E::ExceedsActor { .. } => {
-                plain(StatusCode::FORBIDDEN)
-            }
+            E::NotPermitted { .. }
+            | E::PublishableActor
+            | E::BeyondActor(_)
+            | E::ExceedsActor { .. } => plain(StatusCode::FORBIDDEN),
+            E::NotPublishable(_) => plain(StatusCode::UNPROCESSABLE_ENTITY),
             E::Invalid { field, .. } => {
                 plain(StatusCode::UNPROCESSABLE_ENTITY).with_member("field", *field)
             }

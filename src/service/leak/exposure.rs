@@ -134,7 +134,7 @@ impl KeyService {
                 }
                 ExposureOutcome::NoLiveSecret
             }
-            Sighting::Ended => ExposureOutcome::NoLiveSecret,
+            Sighting::Ended | Sighting::Publishable => ExposureOutcome::NoLiveSecret,
             Sighting::Unanswered => ExposureOutcome::Unanswered,
         }
     }

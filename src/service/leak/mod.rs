@@ -89,8 +89,10 @@ pub enum LeakOutcome {
     Revoked(KeyId),
     /// That key was revoked or has expired, or the secret was rotated out: nothing is left to end.
     Ended(KeyId),
-    /// It names that key, and has not its secret.
+    /// It names that key, and has not its secret, or says that it is of another kind.
     WrongSecret(KeyId),
+    /// It names that key, which is publishable: nothing has leaked, and nothing ends.
+    Publishable(KeyId),
     /// It is well formed, and names no key that the actor may know of.
     Unknown,
     /// It is no key of this service.
@@ -100,10 +102,11 @@ pub enum LeakOutcome {
 }
 
 impl LeakOutcome {
-    const CODES: [&'static str; 6] = [
+    const CODES: [&'static str; 7] = [
         "revoked",
         "ended",
         "wrong_secret",
+        "publishable",
         "unknown",
         "malformed",
         "unanswered",
@@ -112,11 +115,20 @@ impl LeakOutcome {
     /// Returns the outcome as one lower-case word, stable, as the audit trail counts it.
     #[must_use]
     pub const fn code(self) -> &'static str {
-        let [revoked, ended, wrong_secret, unknown, malformed, unanswered] = Self::CODES;
+        let [
+            revoked,
+            ended,
+            wrong_secret,
+            publishable,
+            unknown,
+            malformed,
+            unanswered,
+        ] = Self::CODES;
         match self {
             Self::Revoked(_) => revoked,
             Self::Ended(_) => ended,
             Self::WrongSecret(_) => wrong_secret,
+            Self::Publishable(_) => publishable,
             Self::Unknown => unknown,
             Self::Malformed => malformed,
             Self::Unanswered => unanswered,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::hash::Lane;
-use crate::key::{Generation, KeyId, ParsedKey};
+use crate::key::{Generation, KeyId, KeyKind, ParsedKey};
 use crate::service::fresh::FreshRecord;
 use crate::service::prove::Proof;
 use crate::service::{Actor, KeyService, Rejection, VerifyError};
@@ -51,6 +51,8 @@ pub(super) enum Sighting {
     /// Of a key or a secret whose time is over.
     Ended,
     WrongSecret,
+    /// Of a key that anybody may read.
+    Publishable,
     UnknownKey,
     /// Nothing is known.
     Unanswered,
@@ -81,6 +83,9 @@ impl KeyService {
         let Some(at_risk) = suspected.judge_leaked(self.inner.clock.now()) else {
             return Sighting::Ended;
         };
+        if parsed.kind() == KeyKind::Publishable {
+            return Sighting::Publishable;
+        }
         let proven = match self.prove_cheaply(&at_risk, parsed) {
             Ok(Proof::Known(generation)) => return Sighting::Live(generation),
             Ok(Proof::Unknown) if spent.may_hash(id) => {

@@ -21,7 +21,7 @@ impl KeyService {
     /// Each string's secret is proved as in a verification; one that is live, be it the current one or one that is being
     /// rotated out, ends its key at once: `key_exposed` and `key_revoked` (`leaked`) in the trail, and
     /// [`exposed_at`](KeyRecord::exposed_at) in the record. A key that is switched off is revoked as well, since it could be
-    /// switched on again. Everything else changes nothing and is counted in one event of the report.
+    /// switched on again. Everything else, publishable keys among it, changes nothing and is counted in one event of the report.
     ///
     /// Slow hashes run one at a time and behind those of requests, so a report may take as many times 0.3 s as it holds
     /// live secrets that this process has not seen. Neither the address nor the key is charged for wrong secrets: nobody
@@ -113,6 +113,7 @@ impl KeyService {
         match self.recognise(actor, &parsed, spent).await {
             Sighting::Ended => LeakOutcome::Ended(id),
             Sighting::WrongSecret => LeakOutcome::WrongSecret(id),
+            Sighting::Publishable => LeakOutcome::Publishable(id),
             Sighting::UnknownKey => LeakOutcome::Unknown,
             Sighting::Unanswered => LeakOutcome::Unanswered,
             Sighting::Live(generation) => {

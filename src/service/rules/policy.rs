@@ -209,6 +209,7 @@ pub enum IssuePolicyError {
 mod tests {
     use super::*;
     use crate::access::{Grant, Role, TenantBinding};
+    use crate::key::KeyKind;
 
     fn access() -> AccessPolicy {
         let roles = [
@@ -224,7 +225,7 @@ mod tests {
 
     fn manages(grant: &Grant, denied: &[&str]) -> bool {
         let denied = scopes(denied);
-        let subject = Subject::new(grant, &denied, &TenantBinding::None);
+        let subject = Subject::new(grant, &denied, &TenantBinding::None, KeyKind::Secret);
         can_manage(&access(), &"keys:manage".parse().unwrap(), &subject)
     }
 
