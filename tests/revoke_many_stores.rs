@@ -23,8 +23,8 @@ use keyward::key::{KeyId, KeyRecord, Revision};
 use keyward::service::{Actor, KeyService, LifecycleError, RevokeMany, RevokedMany};
 use keyward::store::sqlx::{self, AssertSqlSafe, PgPool};
 use keyward::store::{
-    Capabilities, InsertKey, KeyStore, ListKeys, Page, PostgresStore, SqliteStore, StoreError,
-    Usage,
+    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, PostgresStore, SqliteStore,
+    StoreError, Usage,
 };
 
 mod common;
@@ -199,6 +199,8 @@ struct Watched {
     issued: Arc<Mutex<Vec<KeyId>>>,
     at_begin: Mutex<Vec<KeyId>>,
     passes: AtomicU32,
+    /// A place that each list fails at, wherever it begins.
+    stuck: Option<Cursor>,
 }
 
 #[async_trait]
@@ -224,7 +226,10 @@ impl KeyStore for Watched {
             *self.at_begin.lock().unwrap() = issued;
             self.passes.fetch_add(1, Ordering::SeqCst);
         }
-        self.store.list(query).await
+        match self.stuck {
+            Some(place) => Err(StoreError::corrupt("role", "stuck").with_place(place)),
+            None => self.store.list(query).await,
+        }
     }
     async fn delete(&self, id: &KeyId, expected: Revision) -> Result<(), StoreError> {
         self.store.delete(id, expected).await
@@ -240,6 +245,7 @@ async fn whatever_was_issued_before_the_last_pass_began_has_ended(store: Shared)
         issued: Arc::clone(&issued),
         at_begin: Mutex::default(),
         passes: AtomicU32::new(0),
+        stuck: None,
     });
     let as_store = Arc::clone(&watched) as Arc<dyn KeyStore>;
     let (here, there) = (service(&as_store, &trail), service(&store.there, &trail));
@@ -278,6 +284,28 @@ async fn whatever_was_issued_before_the_last_pass_began_has_ended(store: Shared)
 }
 
 on_each_store!(whatever_was_issued_before_the_last_pass_began_has_ended);
+
+#[tokio::test]
+async fn a_store_that_names_one_place_for_ever_is_not_asked_for_ever() {
+    let store = three_stores::memory().await.here;
+    let trail = MemorySink::unbounded();
+    let issued = service(&store, &trail).issue(&admin(), request()).await;
+    let stuck = Watched {
+        store,
+        issued: Arc::default(),
+        at_begin: Mutex::default(),
+        passes: AtomicU32::new(0),
+        stuck: Some(Cursor::of(issued.unwrap().record())),
+    };
+    let stuck: Arc<dyn KeyStore> = Arc::new(stuck);
+    let service = service(&stuck, &trail);
+    let (actor, order) = (admin(), of_acme());
+    let running = service.revoke_many(&actor, &order);
+    let stopped = tokio::time::timeout(Duration::from_secs(30), running).await;
+    let stopped = stopped.unwrap().unwrap_err();
+    assert!(matches!(stopped.cause, LifecycleError::Unavailable(_)));
+    assert_eq!(stopped.so_far.failures, 1);
+}
 
 /// Adds a key to every list that begins.
 #[derive(Debug)]

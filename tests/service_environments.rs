@@ -81,7 +81,7 @@ async fn a_key_is_good_in_its_own_environment_only_whatever_its_text_is_made_to_
     }
 }
 
-fn is_not_found<T>(outcome: Result<T, LifecycleError>) -> bool {
+fn is_not_found<T>(outcome: &Result<T, LifecycleError>) -> bool {
     matches!(outcome, Err(LifecycleError::NotFound))
 }
 
@@ -93,15 +93,15 @@ async fn reaches_nothing(
     theirs: Environment,
 ) {
     let id: &KeyId = &other.record().id;
-    assert!(is_not_found(service.get(actor, id).await));
-    assert!(is_not_found(service.revoke(actor, id, "mine now").await));
-    assert!(is_not_found(service.disable(actor, id).await));
-    assert!(is_not_found(service.enable(actor, id).await));
-    assert!(is_not_found(service.delete(actor, id).await));
+    assert!(is_not_found(&service.get(actor, id).await));
+    assert!(is_not_found(&service.revoke(actor, id, "mine now").await));
+    assert!(is_not_found(&service.disable(actor, id).await));
+    assert!(is_not_found(&service.enable(actor, id).await));
+    assert!(is_not_found(&service.delete(actor, id).await));
     let renamed = UpdateKey::new().with_name("x".to_owned());
-    assert!(is_not_found(service.update(actor, id, renamed).await));
+    assert!(is_not_found(&service.update(actor, id, renamed).await));
     assert!(is_not_found(
-        service.rotate(actor, id, Rotation::AtOnce).await
+        &service.rotate(actor, id, Rotation::AtOnce).await
     ));
     for query in [ListKeys::new(), ListKeys::new().with_environment(theirs)] {
         let page = service.list(actor, query).await.unwrap();
