@@ -59,7 +59,7 @@ impl FreshRecord {
             return Err(Rejection::WrongKind);
         }
         let fits = |credential: &Credential| cheap_check(credential, presented, hashing);
-        let record = self.0.to_show();
+        let record = self.0.into_shown();
         let current = fits(&record.current);
         let previous = record.previous.as_ref().is_some_and(fits);
         if current || previous {

@@ -61,7 +61,7 @@ impl KeyService {
     /// [`LifecycleError::NotPermitted`]; [`LifecycleError::Unavailable`].
     pub async fn get(&self, actor: &Actor, id: &KeyId) -> Result<Arc<KeyRecord>, LifecycleError> {
         let actor = self.admit(actor).await?;
-        Ok(self.visible(&actor, id).await?.to_show())
+        Ok(self.visible(&actor, id).await?.into_shown())
     }
 
     /// Returns one page of keys, newest first.
@@ -217,7 +217,7 @@ impl KeyService {
         let admitted = self.admit(actor).await;
         let refused = admitted.as_ref().err();
         self.note_refusal(AuditKind::KeyDeleted, actor, Some(id), refused);
-        let record = self.visible(&admitted?, id).await?.to_show();
+        let record = self.visible(&admitted?, id).await?.into_shown();
         let now = self.inner.clock.now();
         let state = record.status(now);
         if matches!(state, KeyStatus::Active | KeyStatus::Disabled) {

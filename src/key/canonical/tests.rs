@@ -127,28 +127,28 @@ const EDITS: &[Edit] = &[
             NOW,
             "user:ana".parse().unwrap(),
             "x".into(),
-        ))
+        ));
     },
     |it| {
         it.revocation = Some(Revocation::new(
             LATER,
             "user:ana".parse().unwrap(),
             "x".into(),
-        ))
+        ));
     },
     |it| {
         it.revocation = Some(Revocation::new(
             NOW,
             "user:bob".parse().unwrap(),
             "x".into(),
-        ))
+        ));
     },
     |it| {
         it.revocation = Some(Revocation::new(
             NOW,
             "user:ana".parse().unwrap(),
             "y".into(),
-        ))
+        ));
     },
     |it| it.exposed_at = Some(NOW),
     |it| it.exposed_at = Some(LATER),

@@ -134,7 +134,7 @@ impl KeyService {
         generation: Generation,
         findings: &mut LeakFindings,
     ) -> Result<LeakOutcome, LifecycleError> {
-        let record = self.visible(actor, id).await?.to_show();
+        let record = self.visible(actor, id).await?.into_shown();
         let exposed =
             self.inner
                 .trail

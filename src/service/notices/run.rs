@@ -181,7 +181,7 @@ impl Run<'_> {
         // Others were sent before this one; the key may have been rotated, extended or revoked meanwhile.
         let record = self.service.inner.records.find(&due.id.key()).await?;
         let still = record.and_then(|found| {
-            let record = found.to_show();
+            let record = found.into_shown();
             let still = reason.due(self.notices, self.service, &record, now)?;
             (still.id == due.id).then_some((record, still))
         });

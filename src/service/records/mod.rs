@@ -41,7 +41,7 @@ impl Found {
     }
 
     /// For showing. Nothing may be granted on it, and it cannot be written.
-    pub(super) fn to_show(self) -> Arc<KeyRecord> {
+    pub(super) fn into_shown(self) -> Arc<KeyRecord> {
         self.0
     }
 }
