@@ -399,6 +399,33 @@ async fn a_record_that_cannot_be_read_is_corrupt_and_never_absent() {
 }
 
 #[tokio::test]
+async fn a_list_ends_before_a_record_that_cannot_be_read_and_names_its_place() {
+    let place = Place::new().await;
+    let (mut newer, mut older) = (
+        record("0aZ9bY8cX7dX", "acme"),
+        record("0aZ9bY8cX7dV", "acme"),
+    );
+    let second = Duration::from_secs(1);
+    newer.created_at = newer.created_at.saturating_add(second);
+    older.created_at = older.created_at.saturating_sub(second);
+    for record in [&newer, &record(ID, "acme"), &older] {
+        place.insert(record).await;
+    }
+    place.overwrite(&json!({}));
+    let page = place.store.list(&ListKeys::new()).await.unwrap();
+    assert_eq!(page.records.len(), 1);
+    let rest = ListKeys::new().with_after(page.next.unwrap());
+    let broken = match place.store.list(&rest).await {
+        Err(StoreError::Corrupt { place, .. }) => place.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(broken.id(), id());
+    let behind = ListKeys::new().with_after(broken);
+    let behind = place.store.list(&behind).await.unwrap();
+    assert_eq!((behind.records[0].id, behind.next), (older.id, None));
+}
+
+#[tokio::test]
 async fn a_list_that_may_lack_a_key_fails() {
     let place = Place::new().await;
     place.insert(&record(ID, "acme")).await;
