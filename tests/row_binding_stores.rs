@@ -9,6 +9,8 @@
     clippy::unwrap_used,
     clippy::unwrap_in_result,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
 

@@ -180,7 +180,7 @@ async fn nothing_can_be_moved_between_two_rows() {
     let moves: [fn(&mut KeyRecord, &KeyRecord); 5] = [
         |it, donor| it.binding = donor.binding,
         |it, donor| it.current.digest = donor.current.digest.clone(),
-        |it, donor| it.current.proof = donor.current.proof.clone(),
+        |it, donor| it.current.proof = donor.current.proof,
         |it, donor| {
             it.previous = Some(donor.current.clone());
         },
