@@ -22,7 +22,7 @@ dormant_key_active            1  2026-03-26T14:00:00.120000Z
 burst_of_keys                 2  2026-03-27T08:01:40.120000Z
 admin_key_created             1  2026-03-27T09:00:00.120000Z
 superseded_secret             1  2026-03-27T15:00:00.120000Z
-key_exposed                   1  2026-03-28T12:00:00.000000Z
+key_exposed                   2  2026-03-28T12:00:00.000000Z
 ";
 
 #[test]

@@ -78,7 +78,8 @@ async fn answer(service: &KeyService, key: &IssuedKey) -> Answer {
 const EDITS: &[(&str, &str, Answer)] = &[
     ("id", "'0aZ9bY8cX7dW'", Refused(Rejection::UnknownKey)),
     ("environment", "'test'", TAMPERED),
-    ("kind", "'publishable'", TAMPERED),
+    // The kind is part of the cheap check: see `current_check`.
+    ("kind", "'publishable'", Refused(Rejection::WrongKind)),
     ("owner", "'mallory'", TAMPERED),
     ("created_at", "created_at + 1", TAMPERED),
     ("created_by", "'user:mallory'", TAMPERED),
