@@ -62,8 +62,7 @@ DEFENCES = [
         "unauthorised access with a revoked key",
         "src/service/fresh.rs",
         "            KeyStatus::Revoked => Rejection::Revoked,\n            KeyStatus::Disabled",
-        "            KeyStatus::Revoked if self.record.expires_at.is_some() => Rejection::Revoked,\n"
-        "            KeyStatus::Revoked => return self.keep_live(now).map(Live).map_err(|it| (Rejection::Revoked, it.record)),\n"
+        "            KeyStatus::Revoked => return suspected.keep_live(now).map(Live).map_err(|it| (Rejection::Revoked, it.record)),\n"
         "            KeyStatus::Disabled",
         "service_verify service_life_cycle",
     ),

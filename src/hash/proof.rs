@@ -1,5 +1,5 @@
-use super::keyed_text::{read, stored_as_text, write};
-use super::{encoding, mac};
+use super::encoding;
+use super::keyed_text::{read, stored_as_text, stored_mac, write};
 
 /// A MAC under a pepper over key id, stored digest and secret, kept beside the digest.
 ///
@@ -20,50 +20,7 @@ pub struct StoredProof {
     mac: [u8; 32],
 }
 
-impl StoredProof {
-    /// Reads the stored text.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        read(text, encoding::from_base64).map_or(Self::VOID, |(version, mac)| Self { version, mac })
-    }
-
-    /// Writes the text to store.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        write(self.version, &encoding::to_base64(&self.mac))
-    }
-
-    /// Returns the version of the pepper it was made under; 0 for one that never holds.
-    #[must_use]
-    pub const fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// No ring holds a pepper of version 0.
-    const VOID: Self = Self {
-        version: 0,
-        mac: [0; 32],
-    };
-
-    pub(super) const fn new(version: u32, mac: [u8; 32]) -> Self {
-        Self { version, mac }
-    }
-
-    pub(super) fn matches(&self, mac: &[u8; 32]) -> bool {
-        mac::same(&self.mac, mac)
-    }
-}
-
-/// Compares in constant time.
-impl PartialEq for StoredProof {
-    fn eq(&self, other: &Self) -> bool {
-        self.matches(&other.mac) && self.version == other.version
-    }
-}
-
-impl Eq for StoredProof {}
-
-stored_as_text!(StoredProof);
+stored_mac!(StoredProof);
 
 /// 32 bits of a MAC under a pepper over key id and secret, which tell a wrong secret before the slow hash is asked.
 ///

@@ -1,5 +1,4 @@
-use super::keyed_text::{read, stored_as_text, write};
-use super::{encoding, mac};
+use super::keyed_text::stored_mac;
 
 /// A MAC under a pepper over what a stored record says, so that one edited behind the service's back is recognised.
 ///
@@ -16,51 +15,7 @@ pub struct RowBinding {
     mac: [u8; 32],
 }
 
-impl RowBinding {
-    pub(super) const fn new(version: u32, mac: [u8; 32]) -> Self {
-        Self { version, mac }
-    }
-
-    /// Returns whether it is this MAC. Constant time.
-    pub(super) fn matches(&self, mac: &[u8; 32]) -> bool {
-        mac::same(&self.mac, mac)
-    }
-
-    /// Reads the stored text.
-    #[must_use]
-    pub fn from_text(text: &str) -> Self {
-        read(text, encoding::from_base64).map_or(Self::VOID, |(version, mac)| Self { version, mac })
-    }
-
-    /// Writes the text to store.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        write(self.version, &encoding::to_base64(&self.mac))
-    }
-
-    /// Returns the version of the pepper it was made under; 0 for one that never holds.
-    #[must_use]
-    pub const fn version(&self) -> u32 {
-        self.version
-    }
-
-    /// No ring holds a pepper of version 0.
-    const VOID: Self = Self {
-        version: 0,
-        mac: [0; 32],
-    };
-}
-
-/// Compares in constant time.
-impl PartialEq for RowBinding {
-    fn eq(&self, other: &Self) -> bool {
-        mac::same(&self.mac, &other.mac) && self.version == other.version
-    }
-}
-
-impl Eq for RowBinding {}
-
-stored_as_text!(RowBinding);
+stored_mac!(RowBinding);
 
 #[cfg(test)]
 mod tests {

@@ -5,13 +5,16 @@
 
 mod apply;
 mod audited;
+mod cursor;
 mod error;
 mod memory;
+mod page;
 mod query;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "vault")]
 mod vault;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +25,11 @@ use async_trait::async_trait;
 pub use self::vault::{Swept, VaultStore};
 pub use apply::{apply_update, apply_usage};
 pub use audited::{AuditedError, AuditedStore};
+pub use cursor::{Cursor, CursorError};
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use query::{Cursor, CursorError, InsertKey, ListKeys, ListOrder, Page, Usage, UsageFilter};
+pub use page::Page;
+pub use query::{ListKeys, ListOrder, UsageFilter};
 #[cfg(feature = "postgres")]
 pub use sql::{AuditedPostgresStore, PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
@@ -32,6 +37,7 @@ pub use sql::{AuditedSqliteStore, Durability, SqliteStore, SqliteStoreBuilder};
 /// The version of sqlx whose pools the SQL stores take.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sqlx;
+pub use write::{InsertKey, Usage};
 
 use crate::key::{KeyId, KeyRecord, Revision};
 

@@ -1,76 +1,10 @@
 use std::cmp::Ordering;
-use std::fmt;
-use std::net::IpAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-#[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
-use super::StoreError;
+use super::Cursor;
 use crate::access::{RoleName, TenantId};
-use crate::key::{Environment, Generation, KeyId, KeyRecord, KeyStatus, OwnerId};
+use crate::key::{Environment, KeyRecord, KeyStatus, OwnerId};
 use crate::time::Timestamp;
-
-/// A record to insert, with the condition under which it may be.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct InsertKey {
-    /// The record. Its revision and usage are stored as they are.
-    pub record: KeyRecord,
-    /// At most so many *active* keys of the owner, this one included, counted and inserted in one atomic step.
-    pub owner_limit: Option<u32>,
-}
-
-impl InsertKey {
-    /// Returns an unconditional insert.
-    #[must_use]
-    pub const fn new(record: KeyRecord) -> Self {
-        Self {
-            record,
-            owner_limit: None,
-        }
-    }
-
-    /// Inserts only while the owner has fewer than `limit` keys that are active at the record's `created_at`.
-    #[must_use]
-    pub const fn with_owner_limit(mut self, limit: u32) -> Self {
-        self.owner_limit = Some(limit);
-        self
-    }
-}
-
-/// One use of a key, to be written in a batch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Usage {
-    /// The key.
-    pub id: KeyId,
-    /// The credential that was presented.
-    pub generation: Generation,
-    /// When.
-    pub at: Timestamp,
-    /// From where, if known.
-    pub from: Option<IpAddr>,
-}
-
-impl Usage {
-    /// Returns one use.
-    #[must_use]
-    pub const fn new(
-        id: KeyId,
-        generation: Generation,
-        at: Timestamp,
-        from: Option<IpAddr>,
-    ) -> Self {
-        Self {
-            id,
-            generation,
-            at,
-            from,
-        }
-    }
-}
 
 /// Which records to list, and in which order: newest first unless told otherwise. Every filter that is set must hold.
 ///
@@ -138,10 +72,7 @@ impl ListOrder {
             },
             Self::OldestSecret => record.current.created_at,
         };
-        Some(Cursor {
-            moment,
-            id: record.id,
-        })
+        Some(Cursor::new(moment, record.id))
     }
 
     /// Returns how two places of a list in this order follow each other.
@@ -347,132 +278,5 @@ impl UsageFilter {
             Self::Never => record.last_used.is_none(),
             Self::NotSince(moment) => record.last_used.is_some_and(|last| last.at < moment),
         }
-    }
-}
-
-/// A place in the order of a list: by the moment that [the order](ListOrder) goes by, then by id. Pages continue there
-/// whatever is inserted meanwhile.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Cursor {
-    moment: Timestamp,
-    id: KeyId,
-}
-
-impl Cursor {
-    /// Returns the place of a record in a list by creation.
-    #[must_use]
-    pub const fn of(record: &KeyRecord) -> Self {
-        Self {
-            moment: record.created_at,
-            id: record.id,
-        }
-    }
-
-    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
-    pub(super) const fn new(moment: Timestamp, id: KeyId) -> Self {
-        Self { moment, id }
-    }
-
-    /// Returns the moment that the order goes by: creation, unless the list has another order.
-    #[must_use]
-    pub const fn moment(&self) -> Timestamp {
-        self.moment
-    }
-
-    /// Returns the id of the record at this place.
-    #[must_use]
-    pub const fn id(&self) -> KeyId {
-        self.id
-    }
-}
-
-/// A cursor's text form is not one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a cursor of a key list")]
-#[non_exhaustive]
-pub struct CursorError;
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.moment.as_micros(), self.id)
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (micros, id) = text.split_once('.').ok_or(CursorError)?;
-        let moment = micros
-            .parse()
-            .map(Timestamp::from_micros)
-            .map_err(|_| CursorError)?;
-        Ok(Self {
-            moment,
-            id: id.parse().map_err(|_| CursorError)?,
-        })
-    }
-}
-
-impl Serialize for Cursor {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cursor {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
-}
-
-/// One page of a list.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Page {
-    /// The records, in the order asked for.
-    pub records: Vec<Arc<KeyRecord>>,
-    /// Where the next page begins; `None` when this is the last one.
-    pub next: Option<Cursor>,
-}
-
-impl Page {
-    /// Returns the query's page of these records, which fit it, are in its order and may be more than it asks for: one too
-    /// many tells that there is a next page.
-    #[must_use]
-    pub fn cut(mut records: Vec<Arc<KeyRecord>>, query: &ListKeys) -> Self {
-        let size = query.page_size();
-        let more = records.len() > size;
-        records.truncate(size);
-        let last = records.last().filter(|_| more);
-        let next = last.and_then(|last| query.order.place(last));
-        Self { records, next }
-    }
-
-    /// As [`Page::cut`], of records some of which cannot be read: a page ends before such a one, and fails if it would
-    /// begin with it. So a walk over the pages misses nothing that stands before it, and nobody takes the list for whole.
-    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
-    pub(super) fn cut_readable(
-        records: impl IntoIterator<Item = Result<Arc<KeyRecord>, StoreError>>,
-        query: &ListKeys,
-    ) -> Result<Self, StoreError> {
-        let mut readable = Vec::new();
-        for record in records {
-            match record {
-                Ok(record) => readable.push(record),
-                Err(error) => return Self::ending_at(readable, query).ok_or(error),
-            }
-        }
-        Ok(Self::cut(readable, query))
-    }
-
-    /// The page that ends with the last of these, although more follows.
-    #[cfg(any(feature = "postgres", feature = "sqlite", feature = "vault"))]
-    fn ending_at(mut records: Vec<Arc<KeyRecord>>, query: &ListKeys) -> Option<Self> {
-        records.truncate(query.page_size());
-        let next = query.order.place(records.last()?);
-        Some(Self { records, next })
     }
 }
