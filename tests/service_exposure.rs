@@ -19,7 +19,7 @@ use keyward::hash::{DigestText, SecretOrigin};
 use keyward::key::{Credential, CredentialEnd, KeyRecord, KeyStatus};
 use keyward::service::{
     BuildError, ExposureAction, ExposureOutcome, ExposurePolicy, Field, IssuedKey, KeyService,
-    LifecycleError, Rejection, Review, Rotation, UpdateKey,
+    LifecycleError, Rejection, RetirementReason, Review, Rotation, UpdateKey,
 };
 use keyward::store::{ListKeys, MemoryStore};
 use keyward::testing::ManualClock;
@@ -185,6 +185,25 @@ async fn the_trail_tells_a_secret_that_was_seen_from_one_that_was_rotated_out() 
     let failed = |reason: &str| (Outcome::Failure, Some(reason.to_owned()));
     let refusals = rig.events_of(AuditKind::AuthenticationFailed).await;
     assert_eq!(refusals, [failed("exposed"), failed("superseded")]);
+}
+
+#[tokio::test]
+async fn the_holder_of_an_exposed_secret_is_told_of_its_end_with_every_use() {
+    let rig = under(ExposurePolicy::Grace(HOUR));
+    let issued = rig.issue().await;
+    let use_it = async || rig.verify(text(&issued)).await.unwrap().retirement();
+    assert_eq!(use_it().await, None);
+    let seen_at = rig.clock.now();
+    action(&rig, text(&issued)).await;
+    rig.clock.advance(SECOND);
+    let told = use_it().await.unwrap();
+    assert_eq!(told.reason, RetirementReason::Exposed);
+    assert_eq!(told.since, seen_at);
+    assert_eq!(told.ends_at, seen_at.saturating_add(HOUR));
+    // The next secret has nothing of it.
+    let rotated = rotate(&rig, &issued, Rotation::AtOnce).await;
+    let next = rig.verify(text(&rotated)).await.unwrap();
+    assert_eq!(next.retirement(), None);
 }
 
 #[tokio::test]

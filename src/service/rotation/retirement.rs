@@ -23,6 +23,8 @@ pub struct Retirement {
 pub enum RetirementReason {
     /// It will soon have the age at which it is refused: rotate the key.
     Age,
+    /// The secret was sent where others can read it, and ends after a grace: rotate the key now.
+    Exposed,
     /// The key has a newer secret: use that.
     Superseded,
 }
@@ -47,13 +49,17 @@ impl Retirement {
     ) -> Option<Self> {
         let too_old = age.map(|age| overdue_from(record, used, age));
         let own = record.credential(used).and_then(|it| it.end.deadline());
-        let (since, reason) = if used == record.current.generation {
-            let warning = age?.warning();
-            (too_old?.saturating_sub(warning), RetirementReason::Age)
-        } else {
-            // The clock that made the successor may be ahead of this one.
+        // Moments that others have written may be ahead of this clock.
+        let (since, reason) = if used != record.current.generation {
             let since = record.current.created_at.min(at);
             (since, RetirementReason::Superseded)
+        } else if own.is_some() {
+            // A current secret ends before its key for one reason only.
+            let since = record.exposed_at.map_or(at, |since| since.min(at));
+            (since, RetirementReason::Exposed)
+        } else {
+            let warning = age?.warning();
+            (too_old?.saturating_sub(warning), RetirementReason::Age)
         };
         let ends = [too_old, own, record.expires_at];
         let ends_at = ends.into_iter().flatten().min()?;
