@@ -1,5 +1,6 @@
 //! `docs/threat-model.md` is a promise: each threat names tests, and they are there.
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "helpers of tests, outside the functions the lint knows as tests"
 )]
