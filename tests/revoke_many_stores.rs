@@ -20,11 +20,13 @@ use keyward::async_trait;
 use keyward::audit::MemorySink;
 use keyward::hash::Hashing;
 use keyward::key::{KeyId, KeyRecord, Revision};
-use keyward::service::{Actor, KeyService, LifecycleError, RevokeMany, RevokedMany};
+use keyward::service::{
+    Actor, KeyService, LifecycleError, RevokeMany, RevokedMany, RowBindingMode,
+};
 use keyward::store::sqlx::{self, AssertSqlSafe, PgPool};
 use keyward::store::{
-    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, Page, PostgresStore, SqliteStore,
-    StoreError, Usage,
+    Capabilities, Cursor, InsertKey, KeyStore, ListKeys, ListOrder, Page, PostgresStore,
+    SqliteStore, StoreError, Usage,
 };
 
 mod common;
@@ -305,6 +307,37 @@ async fn a_store_that_names_one_place_for_ever_is_not_asked_for_ever() {
     let stopped = stopped.unwrap().unwrap_err();
     assert!(matches!(stopped.cause, LifecycleError::Unavailable(_)));
     assert_eq!(stopped.so_far.failures, 1);
+}
+
+#[tokio::test]
+async fn a_place_of_another_order_is_not_gone_on_behind() {
+    let store = three_stores::memory().await.here;
+    let trail = MemorySink::unbounded();
+    let issued = service(&store, &trail).issue(&admin(), request()).await;
+    let stuck: Arc<dyn KeyStore> = Arc::new(Watched {
+        store,
+        issued: Arc::default(),
+        at_begin: Mutex::default(),
+        passes: AtomicU32::new(0),
+        stuck: Some(Cursor::of(issued.unwrap().record())),
+    });
+    let hashing = Hashing::builder()
+        .prefer(quick_bcrypt(4))
+        .peppers(common::pepper(1));
+    let service = KeyService::builder(stuck)
+        .hashing(hashing.build().unwrap())
+        .row_binding(RowBindingMode::Required)
+        .build()
+        .unwrap();
+    let check = async |order| {
+        let query = ListKeys::new().with_order(order);
+        service.check_bindings(&admin(), query).await
+    };
+    assert_eq!(check(ListOrder::NewestFirst).await.unwrap().faults.len(), 1);
+    for order in [ListOrder::OldestSecret, ListOrder::SoonestExpiry] {
+        let stopped = check(order).await.unwrap_err();
+        assert!(matches!(stopped, LifecycleError::Unavailable(_)));
+    }
 }
 
 /// Adds a key to every list that begins.

@@ -26,12 +26,13 @@ use keyward::audit::AuditKind;
 use keyward::hash::Hashing;
 use keyward::key::{KeyId, Metadata};
 use keyward::service::{
-    Field, IssuedKey, KeyService, KeyServiceBuilder, LifecycleError, Rejection, RequestContext,
-    Rotation, RowBindingMode, UpdateKey, VerifyError,
+    BindingFault, Field, IssuedKey, KeyService, KeyServiceBuilder, LifecycleError, Rejection,
+    RequestContext, Rotation, RowBindingMode, UpdateKey, VerifyError,
 };
 use keyward::store::sqlx::{self, AssertSqlSafe, Row as _};
 use keyward::store::{
-    AuditedStore, KeyStore, ListKeys, MemoryStore, PostgresStore, SqliteStore, VaultStore,
+    AuditedStore, KeyStore, ListKeys, ListOrder, MemoryStore, PostgresStore, SqliteStore,
+    VaultStore,
 };
 use servers::{OpenBao, Postgres};
 
@@ -252,9 +253,31 @@ async fn a_pass_finds_what_requests_do_not<S: ByHand>(store: S) {
     let faults = check().await.unwrap().faults;
     assert_eq!(faults.len(), 1);
     assert!(faults.iter().all(|(id, _)| *id == key.record().id));
+}
+
+/// Whoever can write could otherwise damage one row to keep the pass from finding the edits behind it.
+async fn a_row_that_cannot_be_read_hides_no_other<S: ByHand>(store: S) {
+    let service = with(KeyService::builder(store.clone()));
+    let first = full(&service).await.record().id;
+    let (watch, all) = (night_watch(), ListKeys::new());
     store.edit("revoked_at = 1").await;
-    let unreadable = check().await.unwrap_err();
-    assert!(matches!(unreadable, LifecycleError::Unavailable(_)));
+    let _newer = full(&service).await;
+    let before = service.check_bindings(&watch, all.clone()).await.unwrap();
+    assert_eq!((before.looked_at, before.faults.len()), (1, 0));
+    let rest = all.clone().with_after(before.next.unwrap());
+    let page = service.check_bindings(&watch, rest.clone()).await.unwrap();
+    assert_eq!(page.faults, [(first, BindingFault::Unreadable)]);
+    assert_eq!(page.looked_at, 1);
+    let behind = all.clone().with_after(page.next.unwrap());
+    let end = service.check_bindings(&watch, behind).await.unwrap();
+    assert_eq!((end.looked_at, end.next), (0, None));
+    let bound = service.bind_records(&watch, rest).await.unwrap();
+    assert_eq!(bound.left, [(first, BindingFault::Unreadable)]);
+    assert_eq!(bound.next, page.next);
+    // Places are told in the order of creation only.
+    let oldest = all.with_order(ListOrder::OldestSecret);
+    let stopped = service.check_bindings(&watch, oldest).await.unwrap_err();
+    assert!(matches!(stopped, LifecycleError::Unavailable(_)));
 }
 
 fn night_watch() -> keyward::service::Actor {
@@ -375,6 +398,11 @@ macro_rules! on_each_engine {
             #[tokio::test]
             async fn a_pass_finds_what_requests_do_not() {
                 super::a_pass_finds_what_requests_do_not(super::$store().await).await;
+            }
+
+            #[tokio::test]
+            async fn a_row_that_cannot_be_read_hides_no_other() {
+                super::a_row_that_cannot_be_read_hides_no_other(super::$store().await).await;
             }
 
             #[tokio::test]

@@ -106,7 +106,7 @@ pub enum HashBuildError {
     #[error("the name of a scheme is unusable")]
     SchemeName,
     /// A pepper is shorter than 32 bytes, or repeats itself. Draw 32 random bytes.
-    #[error("pepper version {version} is weak")]
+    #[error("pepper version {version} is weak: give at least 32 random bytes")]
     WeakPepper {
         /// The version of the weak one.
         version: u32,

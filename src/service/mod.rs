@@ -16,6 +16,7 @@ mod charges;
 mod clearance;
 mod context;
 mod counters;
+mod damage;
 mod error;
 mod fresh;
 mod gate;

@@ -19,6 +19,9 @@ pub enum BindingFault {
         /// The pepper's version.
         version: u32,
     },
+    /// It cannot be read as a record, so its key is refused as in an outage and cannot be revoked. Whoever reaches the database
+    /// removes the row, or mends it and revokes the key.
+    Unreadable,
     /// Nobody can tell, because this process has not that pepper.
     UnknownPepper {
         /// The pepper's version, as the row says.

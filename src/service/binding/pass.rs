@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::{BindingFault, BindingPage, BoundPage};
 use crate::audit::AuditKind;
-use crate::key::KeyRecord;
+use crate::key::{KeyId, KeyRecord};
+use crate::service::damage::Stretch;
 use crate::service::records::{Basis, Unsound};
 use crate::service::{Actor, KeyService, LifecycleError};
 use crate::store::{ListKeys, StoreError};
@@ -15,11 +16,18 @@ enum Finding {
     Due(BindingFault, Basis),
 }
 
+/// What the check says of a record that cannot be read.
+fn fault_of(unreadable: Option<(KeyId, StoreError)>) -> Option<(KeyId, BindingFault)> {
+    unreadable.map(|(id, _)| (id, BindingFault::Unreadable))
+}
+
 impl KeyService {
     /// Looks at one page of rows and returns those that are not bound as they should be. It changes nothing, and writes
     /// nothing into the trail.
     ///
-    /// This finds what requests do not: rows of keys that nobody uses, and edits that look like a wrong secret.
+    /// This finds what requests do not: rows of keys that nobody uses, and edits that look like a wrong secret. A row that cannot
+    /// be read is a fault and does not end the pass. (In another order than newest first, and for a key that acts and does not see
+    /// everything, it is [`LifecycleError::Unavailable`].)
     ///
     /// ```
     /// # use keyward::KeyService;
@@ -56,14 +64,18 @@ impl KeyService {
         query: ListKeys,
     ) -> Result<BindingPage, LifecycleError> {
         self.check_binds()?;
-        let page = self.list(actor, query).await?;
+        let actor = self.admit(actor).await?;
+        let Stretch { page, unreadable } = self.stretch_for(&actor, query).await?;
+        let unreadable = fault_of(unreadable);
         let fault = |record: &Arc<KeyRecord>| match self.examine_row(record) {
             Finding::Fine => None,
             Finding::Fault(fault) | Finding::Due(fault, _) => Some((record.id, fault)),
         };
         Ok(BindingPage {
-            looked_at: page.records.len(),
-            faults: page.records.iter().filter_map(fault).collect(),
+            looked_at: page.records.len() + usize::from(unreadable.is_some()),
+            faults: (page.records.iter().filter_map(fault))
+                .chain(unreadable)
+                .collect(),
             next: page.next,
         })
     }
@@ -95,8 +107,10 @@ impl KeyService {
         query: ListKeys,
     ) -> Result<BoundPage, LifecycleError> {
         self.check_binds()?;
-        let page = self.list(actor, query).await?;
+        let admitted = self.admit(actor).await?;
+        let Stretch { page, unreadable } = self.stretch_for(&admitted, query).await?;
         let mut outcome = BoundPage {
+            left: Vec::from_iter(fault_of(unreadable)),
             next: page.next,
             ..BoundPage::default()
         };

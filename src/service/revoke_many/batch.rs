@@ -9,10 +9,9 @@ use tokio::task::JoinHandle;
 use super::{RevokeMany, RevokedBatch};
 use crate::audit::AuditKind;
 use crate::key::{KeyId, KeyRecord};
-use crate::service::actor::View;
 use crate::service::change::{Changed, IMPATIENCE, PATIENCE};
 use crate::service::{Actor, KeyService, LifecycleError, VerifiedKey, validate};
-use crate::store::{Cursor, Page, StoreError};
+use crate::store::{Cursor, Page};
 
 /// How many keys are ended at one time: their events share writes of the trail, and half of a pool of eight connections
 /// is left to others.
@@ -132,27 +131,10 @@ impl KeyService {
     ) -> Result<Page, LifecycleError> {
         let mut query = order.keys.clone();
         query.after = after;
-        match self.page_for(actor, query).await {
-            Err(
-                error @ StoreError::Corrupt {
-                    place: Some(place), ..
-                },
-            ) if self.may_step_over(actor, place, after) => {
-                batch.failed.push((place.id(), error.into()));
-                Ok(Page {
-                    next: Some(place),
-                    ..Page::default()
-                })
-            }
-            page => Ok(page?),
-        }
-    }
-
-    /// SECURITY: some stores read more than is asked for, and the place names a key, which may be anybody's. And a store that
-    /// names one that was passed already would be asked for ever.
-    fn may_step_over(&self, actor: &Actor, place: Cursor, after: Option<Cursor>) -> bool {
-        let sees_everything = matches!(actor.view(&self.inner.policy), View::Everything);
-        sees_everything && after.is_none_or(|after| place < after)
+        let stretch = self.stretch_for(actor, query).await?;
+        let failed = stretch.unreadable.map(|(id, error)| (id, error.into()));
+        batch.failed.extend(failed);
+        Ok(stretch.page)
     }
 }
 
