@@ -598,6 +598,25 @@ async fn a_pass_binds_what_was_written_before_and_then_each_row_can_be_required_
     assert!(events.iter().all(|event| event.key_id().is_none()));
 }
 
+/// Its key may have been moved since it was verified.
+#[tokio::test]
+async fn a_pass_is_told_of_in_the_tenant_whose_rows_it_binds() {
+    let store = TestStore::new();
+    let before = process(&store, &[1], None);
+    let role = Grant::Role("keys".parse().unwrap());
+    let asked = request_with(role).with_tenant(tenant("t1"));
+    let manager = before.issue_as(asked).await;
+    let rig = process(&store, &[1], WHEN_PRESENT);
+    let acting = rig.acting(&manager).await;
+    let moved = UpdateKey::new().with_tenant(tenant("t2"));
+    let id = manager.record().id;
+    before.service.update(&admin(), &id, moved).await.unwrap();
+    let page = rig.service.bind_records(&acting, ListKeys::new()).await;
+    assert_eq!(page.unwrap().bound, 1);
+    let events = refusals(&rig, "row_binding").await;
+    assert_eq!(events[0].tenant(), Some("t2"));
+}
+
 #[tokio::test]
 async fn a_pass_renews_old_bindings_after_checking_them_and_leaves_broken_rows() {
     let store = TestStore::new();

@@ -95,7 +95,8 @@ impl KeyService {
         query: ListKeys,
     ) -> Result<BoundPage, LifecycleError> {
         self.check_binds()?;
-        let page = self.list(actor, query).await?;
+        let actor = self.admit(actor).await?;
+        let page = self.page_for(&actor, query).await?;
         let mut outcome = BoundPage {
             next: page.next,
             ..BoundPage::default()
@@ -108,7 +109,7 @@ impl KeyService {
                 Finding::Fault(fault) => outcome.left.push((record.id, fault)),
             }
         }
-        self.announce_binding(actor, &due).await?;
+        self.announce_binding(&actor, &due).await?;
         for (fault, basis) in due {
             self.bind_row(fault, &basis, &mut outcome).await?;
         }
