@@ -193,5 +193,12 @@ fn rotated(
     next.current = fresh.clone();
     next.current.generation = record.current.generation.next();
     next.previous = Some(old);
+    // A mark that was made while the new secret was hashed, or by a clock ahead, is the old one's.
+    let before = just_before(next.current.created_at);
+    next.exposed_at = record.exposed_at.map(|at| at.min(before));
     next
+}
+
+fn just_before(moment: Timestamp) -> Timestamp {
+    moment.saturating_sub(Duration::from_micros(1))
 }
