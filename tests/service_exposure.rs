@@ -447,6 +447,21 @@ async fn each_of_two_secrets_that_are_seen_is_told_of_once() {
 }
 
 #[tokio::test]
+async fn a_secret_that_had_no_other_beside_it_is_told_of_once_in_all_processes() {
+    let rig = rig();
+    let other = rig.another(|builder| builder);
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::Grace(HOUR)).await;
+    rig.clock.advance(HOUR);
+    for process in [&rig, &other] {
+        let seen = action(process, text(&new)).await;
+        assert_eq!(seen, ExposureAction::Flagged);
+    }
+    assert_eq!(told(&rig).await.len(), 1);
+    assert!(told(&other).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_second_secret_that_could_not_be_told_of_is_told_of_the_next_time() {
     let rig = rig();
     let old = rig.issue().await;

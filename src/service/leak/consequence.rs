@@ -93,8 +93,7 @@ impl KeyService {
         let action = action_of(&record, seen.generation, end);
         match action {
             Some(_) if made => self.inner.sightings.note(seen.key, seen.generation),
-            // The mark may be the other secret's: it says of the key that one was seen, and not which.
-            Some(action) if !is_over && record.previous.is_some() => {
+            Some(action) if !is_over && may_be_of_the_other(&record, seen.generation) => {
                 self.tell_once(seen, &record, action).await?;
             }
             Some(_) | None => {}
@@ -200,6 +199,19 @@ fn marked(record: &KeyRecord, generation: Generation, end: End, now: Timestamp) 
         };
     }
     next
+}
+
+/// Whether it may have been the other secret that the key was marked for: the mark does not say which.
+fn may_be_of_the_other(record: &KeyRecord, generation: Generation) -> bool {
+    let Some(previous) = &record.previous else {
+        return false;
+    };
+    let had_ended = match previous.end {
+        // Nobody knows when.
+        CredentialEnd::ENDED => false,
+        _ => record.exposed_at.is_some_and(|at| !previous.is_live(at)),
+    };
+    generation != record.current.generation || !had_ended
 }
 
 /// The earliest end wins, and a secret that ends when its successor is used still does.
