@@ -285,6 +285,25 @@ async fn a_new_secret_has_no_end_and_is_not_exposed() {
     assert!(rig.accepts(text(&new)).await);
 }
 
+/// The old one was marked by a clock that is ahead, or while the new one was hashed.
+#[tokio::test]
+async fn a_new_secret_is_not_exposed_whenever_the_old_one_was() {
+    for ahead in [HOUR, Duration::ZERO] {
+        let rig = rig();
+        let old = rig.issue().await;
+        let now = rig.clock.now();
+        rig.clock.advance(ahead);
+        let _ = action(&rig, text(&old)).await;
+        rig.clock.set(now);
+        let new = rotate(&rig, &old, Rotation::AtOnce).await;
+        assert!(!new.record().is_exposed());
+        assert!(!kept(&rig, &old).await.is_exposed());
+        let _ = action(&rig, text(&new)).await;
+        assert!(kept(&rig, &old).await.is_exposed());
+        assert_eq!(told(&rig).await.len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn a_secret_that_was_seen_still_ends_with_the_first_use_of_its_successor() {
     let rig = under(ExposurePolicy::Grace(HOUR));
@@ -428,6 +447,49 @@ async fn a_current_secret_that_is_seen_after_the_outgoing_one_is_treated_as_well
     rig.clock.advance(HOUR);
     assert_eq!(rig.rejected(text(&old)).await, Rejection::Superseded);
     assert_eq!(rig.rejected(text(&new)).await, Rejection::Exposed);
+    assert_eq!(told(&rig).await.len(), 2);
+}
+
+/// The record has one mark for both and says of neither when it was seen, so the trail does.
+#[tokio::test]
+async fn each_of_two_secrets_that_are_seen_is_told_of_once() {
+    for policy in [ExposurePolicy::Flag, ExposurePolicy::Grace(DAY)] {
+        let rig = under(policy);
+        let old = rig.issue().await;
+        let new = rotate(&rig, &old, Rotation::Grace(HOUR)).await;
+        for key in [&new, &old, &old, &new] {
+            let _ = action(&rig, text(key)).await;
+        }
+        assert_eq!(told(&rig).await.len(), 2, "{policy:?}");
+        assert_eq!(kept(&rig, &old).await.revision.number(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_had_no_other_beside_it_is_told_of_once_in_all_processes() {
+    let rig = rig();
+    let other = rig.another(|builder| builder);
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::Grace(HOUR)).await;
+    rig.clock.advance(HOUR);
+    for process in [&rig, &other] {
+        let seen = action(process, text(&new)).await;
+        assert_eq!(seen, ExposureAction::Flagged);
+    }
+    assert_eq!(told(&rig).await.len(), 1);
+    assert!(told(&other).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_secret_that_could_not_be_told_of_is_told_of_the_next_time() {
+    let rig = rig();
+    let old = rig.issue().await;
+    let new = rotate(&rig, &old, Rotation::Grace(HOUR)).await;
+    let _ = action(&rig, text(&old)).await;
+    rig.sink.fail_next(1);
+    let seen = see(&rig, text(&new)).await;
+    assert_eq!(seen, ExposureOutcome::Unanswered);
+    assert_eq!(action(&rig, text(&new)).await, ExposureAction::Flagged);
     assert_eq!(told(&rig).await.len(), 2);
 }
 

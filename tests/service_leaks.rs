@@ -20,6 +20,7 @@ use keyward::audit::{AuditEvent, AuditKind, Outcome};
 use keyward::key::{Credential, CredentialEnd, KeyStatus};
 use keyward::service::{
     Actor, IssuedKey, LeakFindings, LeakOutcome, LeakedTokens, LifecycleError, Rejection, Rotation,
+    UpdateKey,
 };
 use keyward::time::Clock as _;
 
@@ -439,6 +440,24 @@ async fn a_secret_that_is_rotated_out_while_it_is_proved_ends_nothing() {
     let findings = report.await.unwrap().unwrap();
     assert_eq!(findings.outcomes, [LeakOutcome::Ended(id)]);
     assert!(!revoked_at_all(&rig, &issued).await);
+}
+
+/// It may have been moved since it was verified.
+#[tokio::test]
+async fn a_report_is_told_of_in_the_tenant_that_its_key_has_now() {
+    let rig = rig();
+    let role = Grant::Role("keys".parse().unwrap());
+    let asked = request_with(role).with_tenant(tenant("t1"));
+    let manager = rig.issue_as(asked).await;
+    let acting = rig.acting(&manager).await;
+    let moved = UpdateKey::new().with_tenant(tenant("t2"));
+    let id = manager.record().id;
+    rig.service.update(&admin(), &id, moved).await.unwrap();
+    let _ = report_as(&rig, &acting, &["nonsense"]).await;
+    let events = rig.events().await;
+    let last = events.last().unwrap();
+    assert_eq!(last.reason(), Some("leak_report"));
+    assert_eq!(last.tenant(), Some("t2"));
 }
 
 #[tokio::test]

@@ -262,6 +262,31 @@ async fn an_expired_key_is_not_revived_by_an_update() {
 }
 
 #[tokio::test]
+async fn an_expired_key_is_not_revived_by_switching_it_off_before_and_on_after() {
+    let rig = rig();
+    let issued = rig.issue_as(request().with_lifetime(HOUR)).await;
+    let (id, service) = (issued.record().id, &rig.service);
+    rig.clock.advance(HOUR);
+    service.disable(&admin(), &id).await.unwrap();
+    for expiry in [
+        Field::Clear,
+        Field::Set(rig.clock.now().saturating_add(HOUR)),
+    ] {
+        let later = UpdateKey::new().with_expires_at(expiry);
+        let refused = service.update(&admin(), &id, later).await;
+        assert!(matches!(
+            refused.unwrap_err(),
+            LifecycleError::WrongState {
+                state: KeyStatus::Expired
+            }
+        ));
+    }
+    service.enable(&admin(), &id).await.unwrap();
+    let key = issued.key().expose();
+    assert_eq!(rig.rejected(key).await, Rejection::Expired);
+}
+
+#[tokio::test]
 async fn an_update_changes_what_it_names_and_nothing_else() {
     let rig = rig();
     let issued = rig

@@ -357,11 +357,15 @@ async fn neither_a_revoked_nor_an_expired_key_is_revived() {
         rig.issue().await,
         rig.issue_as(request().with_lifetime(HOUR)).await,
     );
+    let off = rig.issue_as(request().with_lifetime(HOUR)).await;
     rig.revoke(&revoked).await;
     rig.clock.advance(HOUR);
+    let id = &off.record().id;
+    rig.service.disable(&admin(), id).await.unwrap();
     for (key, wanted) in [
         (&revoked, KeyStatus::Revoked),
         (&expired, KeyStatus::Expired),
+        (&off, KeyStatus::Expired),
     ] {
         let id = &key.record().id;
         let outcome = rig.service.rotate(&admin(), id, Rotation::AtOnce).await;
@@ -370,7 +374,7 @@ async fn neither_a_revoked_nor_an_expired_key_is_revived() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(rig.hasher.hashes(), 2, "no hash is paid for a refusal");
+    assert_eq!(rig.hasher.hashes(), 3, "no hash is paid for a refusal");
 }
 
 #[tokio::test]

@@ -305,6 +305,25 @@ async fn keys_that_manage_keys_have_the_shorter_of_two_ages() {
     }
 }
 
+/// However long an overlap the other age has.
+#[tokio::test]
+async fn an_outgoing_secret_that_manages_keys_ends_as_both_ages_want() {
+    for days in [5, 10] {
+        let year = RotationAge::refuse_at(DAY * days).overlap(DAY * 365);
+        let policy = RotationPolicy::builder()
+            .role("root".parse().unwrap(), year)
+            .administrative(RotationAge::refuse_at(DAY * 10));
+        let rig = Rig::new(|it| it.rotation_policy(policy.build().unwrap()));
+        let old = rig.issue_as(request_with(role("root"))).await;
+        rig.clock.advance(DAY * days - MICRO);
+        let _new = rotate(&rig, &old, Rotation::Grace(DAY * 365)).await;
+        rig.clock.advance(DAY * (11 - days));
+        assert!(rig.accepts(old.key().expose()).await, "{days}");
+        rig.clock.advance(MICRO);
+        overdue_since(&rig, old.key().expose()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_changed_policy_holds_for_every_key_at_once() {
     let rig = rig();

@@ -22,8 +22,9 @@ use keyward::hash::{Hashing, HashingBuilder, RowBinding};
 use keyward::key::{KeyId, KeyRecord, KeyStatus, Metadata, Revision};
 use keyward::second_factor::{FactorAttempt, FactorCode, FactorError, FactorMethod, SecondFactor};
 use keyward::service::{
-    Actor, BindingFault, BuildError, Face, IssuedKey, KeyService, LeakOutcome, LeakedTokens,
-    LifecycleError, Rejection, Rotation, RowBindingMode, UpdateKey, VerifyError,
+    Actor, BindingFault, BuildError, ExposureOutcome, ExposurePolicy, Face, IssuedKey, KeyService,
+    KeyServiceBuilder, LeakOutcome, LeakedTokens, LifecycleError, Rejection, Rotation,
+    RowBindingMode, UpdateKey, VerifyError,
 };
 use keyward::store::{
     Capabilities, InsertKey, KeyStore, ListKeys, MemoryStore, Page, StoreError, Usage,
@@ -49,6 +50,12 @@ fn process_with(
             None => builder,
         },
     )
+}
+
+/// A process that binds rows under the first pepper.
+fn process_as(store: &TestStore, with: impl FnOnce(KeyServiceBuilder) -> KeyServiceBuilder) -> Rig {
+    let hashing = |it: HashingBuilder| it.peppers(peppers(&[1]));
+    Rig::on(store.clone(), ManualClock::default(), hashing, with)
 }
 
 const REQUIRED: Option<RowBindingMode> = Some(RowBindingMode::Required);
@@ -282,6 +289,27 @@ async fn a_leaked_key_is_revoked_although_its_record_was_edited() {
     let findings = rig.service.report_leaked(&admin(), tokens).await.unwrap();
     assert_eq!(findings.outcomes, [LeakOutcome::Revoked(id)]);
     assert!(rig.record(&id).await.revocation.is_some());
+}
+
+#[tokio::test]
+async fn a_key_that_is_seen_is_told_of_by_its_name_alone_if_its_record_was_edited() {
+    for policy in [ExposurePolicy::Report, ExposurePolicy::Flag] {
+        let rig = process_as(&TestStore::new(), |it| {
+            it.row_binding(RowBindingMode::Required)
+                .exposure_policy(policy)
+        });
+        let issued = rig.issue_as(request().with_tenant(tenant("t1"))).await;
+        let id = issued.record().id;
+        rig.store.edit(&id, |it| it.tenant = tenant("t2")).await;
+        let key = issued.key().expose().as_bytes();
+        let seen = rig.service.report_exposed(key, "ticket", None).await;
+        assert_eq!(seen, ExposureOutcome::Unanswered);
+        assert!(rig.events_of(AuditKind::KeyExposed).await.is_empty());
+        let events = refusals(&rig, "record_tampered").await;
+        assert_eq!(events.len(), 1, "{policy:?}");
+        assert_eq!(events[0].key_id(), Some(id.as_str()));
+        assert_eq!((events[0].tenant(), events[0].owner()), (None, None));
+    }
 }
 
 #[tokio::test]
@@ -596,6 +624,25 @@ async fn a_pass_binds_what_was_written_before_and_then_each_row_can_be_required_
         .collect();
     assert_eq!(counts, [2_u64, 2, 1].map(Detail::from));
     assert!(events.iter().all(|event| event.key_id().is_none()));
+}
+
+/// Its key may have been moved since it was verified.
+#[tokio::test]
+async fn a_pass_is_told_of_in_the_tenant_whose_rows_it_binds() {
+    let store = TestStore::new();
+    let before = process(&store, &[1], None);
+    let role = Grant::Role("keys".parse().unwrap());
+    let asked = request_with(role).with_tenant(tenant("t1"));
+    let manager = before.issue_as(asked).await;
+    let rig = process(&store, &[1], WHEN_PRESENT);
+    let acting = rig.acting(&manager).await;
+    let moved = UpdateKey::new().with_tenant(tenant("t2"));
+    let id = manager.record().id;
+    before.service.update(&admin(), &id, moved).await.unwrap();
+    let page = rig.service.bind_records(&acting, ListKeys::new()).await;
+    assert_eq!(page.unwrap().bound, 1);
+    let events = refusals(&rig, "row_binding").await;
+    assert_eq!(events[0].tenant(), Some("t2"));
 }
 
 #[tokio::test]

@@ -172,6 +172,18 @@ impl KeyRecord {
         }
     }
 
+    /// Returns how the key's time is over at `now`, if it is.
+    ///
+    /// SECURITY: whether it is switched off or not. A key that has expired must not come back because somebody switched it off,
+    /// moved its expiry and switched it on.
+    pub(crate) fn over_as(&self, now: Timestamp) -> Option<KeyStatus> {
+        if self.revocation.is_some() {
+            return Some(KeyStatus::Revoked);
+        }
+        let deadline = self.expires_at.filter(|deadline| now >= *deadline);
+        deadline.map(|_| KeyStatus::Expired)
+    }
+
     /// Returns the current credential, then the previous one.
     pub fn credentials(&self) -> impl Iterator<Item = &Credential> {
         std::iter::once(&self.current).chain(self.previous.as_ref())

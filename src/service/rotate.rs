@@ -5,7 +5,7 @@ use super::actor::Reach;
 use super::change::{Change, Decision};
 use super::{Actor, IssuedKey, KeyService, LifecycleError, validate};
 use crate::audit::AuditKind;
-use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord, KeyStatus};
+use crate::key::{Credential, CredentialEnd, KeyId, KeyRecord};
 use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
@@ -167,11 +167,9 @@ impl KeyService {
 }
 
 fn check_rotatable(record: &KeyRecord, now: Timestamp) -> Result<(), LifecycleError> {
-    match record.status(now) {
-        KeyStatus::Active | KeyStatus::Disabled => Ok(()),
-        state @ (KeyStatus::Revoked | KeyStatus::Expired) => {
-            Err(LifecycleError::WrongState { state })
-        }
+    match record.over_as(now) {
+        Some(state) => Err(LifecycleError::WrongState { state }),
+        None => Ok(()),
     }
 }
 
@@ -193,5 +191,12 @@ fn rotated(
     next.current = fresh.clone();
     next.current.generation = record.current.generation.next();
     next.previous = Some(old);
+    // A mark that was made while the new secret was hashed, or by a clock ahead, is the old one's.
+    let before = just_before(next.current.created_at);
+    next.exposed_at = record.exposed_at.map(|at| at.min(before));
     next
+}
+
+fn just_before(moment: Timestamp) -> Timestamp {
+    moment.saturating_sub(Duration::from_micros(1))
 }

@@ -99,7 +99,8 @@ impl KeyService {
     /// # Errors
     ///
     /// As [`KeyService::update`]; [`LifecycleError::WrongState`] for a revoked key. All
-    /// [issuing rules](super::IssuePolicy) hold for the key as it is, and what holds for publishable ones.
+    /// [issuing rules](super::IssuePolicy) hold for the key as it is, but for the number of active keys, which is counted at
+    /// issue alone, and what holds for publishable ones.
     pub async fn enable(
         &self,
         actor: &Actor,

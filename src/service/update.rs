@@ -5,7 +5,7 @@ use super::change::{Change, Decision};
 use super::{Actor, KeyService, LifecycleError, validate};
 use crate::access::{Grant, Scope, TenantBinding};
 use crate::audit::AuditKind;
-use crate::key::{KeyId, KeyRecord, KeyStatus, Metadata, Networks, Thumbprint, TierOverride};
+use crate::key::{KeyId, KeyRecord, Metadata, Networks, Thumbprint, TierOverride};
 use crate::second_factor::FactorOperation;
 use crate::time::Timestamp;
 
@@ -277,10 +277,8 @@ fn check_updatable(
     now: Timestamp,
 ) -> Result<(), LifecycleError> {
     actor.check_other(record)?;
-    match record.status(now) {
-        KeyStatus::Active | KeyStatus::Disabled => Ok(()),
-        state @ (KeyStatus::Revoked | KeyStatus::Expired) => {
-            Err(LifecycleError::WrongState { state })
-        }
+    match record.over_as(now) {
+        Some(state) => Err(LifecycleError::WrongState { state }),
+        None => Ok(()),
     }
 }

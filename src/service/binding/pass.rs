@@ -107,8 +107,8 @@ impl KeyService {
         query: ListKeys,
     ) -> Result<BoundPage, LifecycleError> {
         self.check_binds()?;
-        let admitted = self.admit(actor).await?;
-        let Stretch { page, unreadable } = self.stretch_for(&admitted, query).await?;
+        let actor = self.admit(actor).await?;
+        let Stretch { page, unreadable } = self.stretch_for(&actor, query).await?;
         let mut outcome = BoundPage {
             left: Vec::from_iter(fault_of(unreadable)),
             next: page.next,
@@ -122,7 +122,7 @@ impl KeyService {
                 Finding::Fault(fault) => outcome.left.push((record.id, fault)),
             }
         }
-        self.announce_binding(actor, &due).await?;
+        self.announce_binding(&actor, &due).await?;
         for (fault, basis) in due {
             self.bind_row(fault, &basis, &mut outcome).await?;
         }

@@ -6,7 +6,9 @@ use super::report::{exposed_at, in_time, is_live};
 use super::{ExposureAction, ExposurePolicy};
 use crate::audit::AuditKind;
 use crate::key::{Credential, CredentialEnd, Generation, KeyId, KeyRecord, Revocation};
-use crate::service::change::{Change, Decision, IMPATIENCE, PATIENCE, WhenBroken, WithoutAudit};
+use crate::service::change::{
+    Change, Changed, Decision, IMPATIENCE, PATIENCE, WhenBroken, WithoutAudit,
+};
 use crate::service::trail::Told;
 use crate::service::{KeyService, LifecycleError};
 use crate::time::Timestamp;
@@ -48,19 +50,16 @@ impl KeyService {
     }
 
     async fn write_down_seen(&self, seen: Seen) -> Result<Option<ExposureAction>, LifecycleError> {
-        let found = self.visible(&self.inner.itself, &seen.key).await?;
-        let record = found.record();
-        if !is_live(record, seen.generation, self.inner.clock.now()) {
+        let itself = &self.inner.itself;
+        let vouched = self.vouched(itself, &seen.key).await;
+        let refused = vouched.as_ref().err();
+        self.note_refusal(AuditKind::KeyExposed, itself, Some(&seen.key), refused);
+        let record = vouched?.into_record();
+        if !is_live(&record, seen.generation, self.inner.clock.now()) {
             return Ok(None);
         }
         let action = ExposureAction::Reported;
-        if self.inner.sightings.is_news(seen.key, seen.generation) {
-            let written = self.tell_of(seen, record, action, PATIENCE).await;
-            if let Err(error) = written {
-                self.inner.sightings.forget(seen.key, seen.generation);
-                return Err(error);
-            }
-        }
+        self.tell_once(seen, &record, action).await?;
         Ok(Some(action))
     }
 
@@ -86,12 +85,20 @@ impl KeyService {
                 Some(_) | None => Ok(Decision::Nothing),
             }
         });
-        let record = changed.await?.record;
+        let Changed { record, made, .. } = changed.await?;
         let is_over = !is_live(&record, seen.generation, self.inner.clock.now());
         if is_over && end != End::AtOnce {
             return Ok(None);
         }
-        Ok(action_of(&record, seen.generation, end))
+        let action = action_of(&record, seen.generation, end);
+        match action {
+            Some(_) if made => self.inner.sightings.note(seen.key, seen.generation),
+            Some(action) if !is_over && may_be_of_the_other(&record, seen.generation) => {
+                self.tell_once(seen, &record, action).await?;
+            }
+            Some(_) | None => {}
+        }
+        Ok(action)
     }
 
     /// Revokes the key, if the secret that was seen is its current one.
@@ -128,6 +135,23 @@ impl KeyService {
             drop(self.tell_of(seen, &changed.record, action, patience).await);
         }
         Ok(Some(action))
+    }
+
+    /// As [`Self::tell_of`], once a secret and process.
+    async fn tell_once(
+        &self,
+        seen: Seen,
+        record: &KeyRecord,
+        action: ExposureAction,
+    ) -> Result<(), LifecycleError> {
+        if !self.inner.sightings.is_news(seen.key, seen.generation) {
+            return Ok(());
+        }
+        let written = self.tell_of(seen, record, action, PATIENCE).await;
+        if written.is_err() {
+            self.inner.sightings.forget(seen.key, seen.generation);
+        }
+        written
     }
 
     /// Writes durably that the secret was seen, where no change of the record says so.
@@ -175,6 +199,19 @@ fn marked(record: &KeyRecord, generation: Generation, end: End, now: Timestamp) 
         };
     }
     next
+}
+
+/// Whether it may have been the other secret that the key was marked for: the mark does not say which.
+fn may_be_of_the_other(record: &KeyRecord, generation: Generation) -> bool {
+    let Some(previous) = &record.previous else {
+        return false;
+    };
+    let had_ended = match previous.end {
+        // Nobody knows when.
+        CredentialEnd::ENDED => false,
+        _ => record.exposed_at.is_some_and(|at| !previous.is_live(at)),
+    };
+    generation != record.current.generation || !had_ended
 }
 
 /// The earliest end wins, and a secret that ends when its successor is used still does.

@@ -80,7 +80,7 @@ impl KeyService {
         }
         let outcomes = tokens.0.iter().filter_map(|it| known.get(it.as_str()));
         findings.outcomes.extend(outcomes.copied());
-        self.write_down(actor, &mut findings).await;
+        self.write_down(&admitted, &mut findings).await;
         Ok(findings)
     }
 

@@ -66,6 +66,11 @@ impl Sightings {
         reported.insert((key, generation))
     }
 
+    /// It was written down with a change of its record.
+    pub(super) fn note(&self, key: KeyId, generation: Generation) {
+        self.is_news(key, generation);
+    }
+
     /// It could not be written down.
     pub(super) fn forget(&self, key: KeyId, generation: Generation) {
         lock(&self.reported).remove(&(key, generation));

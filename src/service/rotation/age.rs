@@ -73,6 +73,21 @@ impl RotationAge {
         self.warning
     }
 
+    /// Both ages at once: the shorter one, and no outgoing secret is accepted longer than either allows.
+    pub(super) fn and(self, other: Self) -> Self {
+        let (shorter, longer) = if other.age < self.age {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        let last = longer.age.saturating_add(longer.overlap);
+        let overlap = last.saturating_sub(shorter.age);
+        Self {
+            overlap: shorter.overlap.min(overlap),
+            ..shorter
+        }
+    }
+
     pub(super) fn is_sound(self) -> bool {
         !self.warning.is_zero() && self.warning < self.age
     }

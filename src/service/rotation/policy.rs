@@ -43,7 +43,7 @@ impl RotationPolicy {
         }
     }
 
-    /// The age of the key's role, or that of keys that can manage keys where it is one and that ends earlier.
+    /// The age of the key's role, and that of keys that can manage keys where it is one.
     pub(super) fn age_for(
         &self,
         access: &AccessPolicy,
@@ -58,7 +58,7 @@ impl RotationPolicy {
         let managing = self
             .administrative
             .filter(|_| can_manage(access, manage, &record.subject()));
-        own.into_iter().chain(managing).min_by_key(|it| it.age())
+        own.into_iter().chain(managing).reduce(RotationAge::and)
     }
 
     /// The shortest age of all: no secret that is younger is refused.
@@ -106,7 +106,7 @@ impl RotationPolicyBuilder {
     }
 
     /// Sets the age of keys that can manage keys, through their role or their scopes. Where their role has another age, the
-    /// shorter one holds.
+    /// shorter one holds, and no outgoing secret is accepted longer than either allows.
     pub const fn administrative(mut self, age: RotationAge) -> Self {
         self.rest.administrative = Some(age);
         self
