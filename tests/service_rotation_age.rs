@@ -17,7 +17,7 @@ use common::*;
 use keyward::access::{AccessPolicy, Grant, Role};
 use keyward::audit::{AuditKind, Outcome};
 use keyward::hash::DigestText;
-use keyward::key::KeyRecord;
+use keyward::key::{Environment, KeyFormat, KeyRecord};
 use keyward::notice::{MemoryNoticeLog, MemoryNotifier, NoticeSubject};
 use keyward::rate_limit::Quota;
 use keyward::service::{
@@ -738,4 +738,26 @@ async fn the_notice_says_from_when_on_the_secret_is_refused() {
         format!("has a secret that is refused from {deadline} on: rotate it")
     );
     assert!(notice.id.topic().len() <= 128);
+}
+
+/// Two environments may share a table. What one of them enforces is none of the other's business.
+#[tokio::test]
+async fn keys_of_another_environment_are_not_judged_by_this_ones_ages() {
+    let owners = Owners::of(strict_rig());
+    let rig = &owners.rig;
+    let test = KeyFormat::builder().environment(Environment::test());
+    let test = test.build().unwrap();
+    let other = rig.another(|it| it.format(test));
+    let tried = other.issue().await;
+    rig.clock.advance(AGE);
+    assert_eq!(rig.service.rotation_deadline(tried.record()), None);
+    let review = Review::RotationOverdue;
+    let page = rig.service.review(&admin(), &review, ListKeys::new()).await;
+    assert!(page.unwrap().records.is_empty());
+    assert_eq!(owners.run().await, []);
+    assert!(other.accepts(tried.key().expose()).await);
+    let own = rig.issue().await;
+    rig.clock.advance(AGE);
+    assert_eq!(owners.run().await, [("rotation_enforced", 1)]);
+    overdue_since(rig, own.key().expose()).await;
 }

@@ -11,7 +11,8 @@ use crate::time::Timestamp;
 
 impl KeyService {
     /// Returns from when on the key's current secret is refused for its age by the [`RotationPolicy`](super::RotationPolicy);
-    /// `None` if nothing is enforced for it. For lists and consoles; a rotation moves it.
+    /// `None` if nothing is enforced for it, and for keys of another environment, which are another service's to judge. For
+    /// lists and consoles; a rotation moves it.
     ///
     /// ```
     /// use std::time::Duration;
@@ -33,6 +34,9 @@ impl KeyService {
     /// ```
     #[must_use]
     pub fn rotation_deadline(&self, record: &KeyRecord) -> Option<Timestamp> {
+        if record.environment != self.inner.format.environment() {
+            return None;
+        }
         let age = self.enforced_age(record)?;
         Some(age.end_of_current(record))
     }
