@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::{KeyId, KeyRecord};
 use crate::time::Timestamp;
 
-/// A place in the order of a list: by the moment that [the order](ListOrder) goes by, then by id. Pages continue there
+/// A place in the order of a list: by the moment that [the order](super::ListOrder) goes by, then by id. Pages continue there
 /// whatever is inserted meanwhile.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Cursor {
