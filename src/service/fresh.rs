@@ -48,8 +48,8 @@ impl FreshRecord {
     /// Keeps the credentials that the presented secret could belong to, if the key is of the kind that it claims.
     ///
     /// SECURITY: kind first, in the one step that every presented key goes through: nobody makes a secret key of a
-    /// publishable one, or the reverse, by writing another beginning. All before the state, so that a stranger who knows an id learns nothing of the state; and before any
-    /// slow hash, so that a wrong secret costs no more than an unknown id.
+    /// publishable one, or the reverse, by writing another beginning. All before the state, so that a stranger who knows an id
+    /// learns nothing of the state; and before any slow hash, so that a wrong secret costs no more than an unknown id.
     pub(super) fn suspect(
         self,
         presented: &ParsedKey<'_>,

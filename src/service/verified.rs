@@ -154,8 +154,8 @@ impl VerifiedKey {
         self.inner.verified_at
     }
 
-    /// Returns what the holder should know of the presented secret's end: that it will soon be refused for its age, or that
-    /// the key has a newer one. `None` as long as there is nothing to do.
+    /// Returns what the holder should know of the presented secret's end: that it will soon be refused for its age, that
+    /// it was exposed and has a grace, or that the key has a newer one. `None` as long as there is nothing to do.
     #[must_use]
     pub fn retirement(&self) -> Option<Retirement> {
         self.inner.retirement
